@@ -1,0 +1,8 @@
+"""One file a method; its import line here registers it."""
+
+from .anogan import AnoGAN
+from .egbad import EGBAD
+from .fence_gan import FenceGAN
+from .gan import GAN
+
+__all__ = ["EGBAD", "GAN", "AnoGAN", "FenceGAN"]

@@ -1,0 +1,27 @@
+"""Networks: layers with a member axis, layer tables, and the families that make tables for a shape of data."""
+
+from .dcgan import DCGAN
+from .family import Family, Layers
+from .layers import INITIALISERS
+from .mlp import MLP
+from .tables import Discriminator, Maker, Network, Row, Shape, Table
+
+__all__ = [
+    "DCGAN",
+    "INITIALISERS",
+    "MLP",
+    "Discriminator",
+    "Family",
+    "Layers",
+    "Maker",
+    "Network",
+    "Row",
+    "Shape",
+    "Table",
+    "family_for",
+]
+
+
+def family_for(shape: Shape) -> type[Family]:
+    """Name the family for rows of this shape: (d,) an MLP, (channels, height, width) a DCGAN."""
+    return {1: MLP, 3: DCGAN}[len(shape)]

@@ -1,0 +1,43 @@
+"""Presets: a paper's networks and hyperparameters for a data set, as TOML beside this file.
+
+`<method>.toml` has a table for each data set and variant: `parameters`, `layers` (layer tables by network),
+`published` (the numbers that the paper prints) and `source`. A variant may name another in `base` and change some keys.
+"""
+
+import tomllib
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from ..exceptions import InvalidParameter, unknown_name
+
+
+@cache
+def _read(method: str) -> dict[str, Any]:
+    path = files(__name__).joinpath(f"{method}.toml")
+    return tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def names(method: str) -> dict[str, tuple[str, ...]]:
+    """Data sets that a method has presets for, each with its variants."""
+    return {name: tuple(variants) for name, variants in _read(method).items()}
+
+
+def entry(method: str, name: str, variant: str) -> dict[str, Any]:
+    """Return a preset as it stands in the file, with what it takes from its base."""
+    known = _read(method)
+    if name not in known:
+        raise InvalidParameter(unknown_name(f"preset of {method}", name, known))
+    if variant not in known[name]:
+        raise InvalidParameter(unknown_name(f"variant of {method}'s preset {name}", variant, known[name]))
+    own: dict[str, Any] = known[name][variant]
+    if "base" not in own:
+        return own
+    base = entry(method, name, own["base"])
+    return {**base, **own} | {k: {**base.get(k, {}), **own.get(k, {})} for k in ("parameters", "layers")}
+
+
+def parameters(method: str, name: str, variant: str) -> dict[str, Any]:
+    """Hyperparameters of a preset, its layer tables among them."""
+    found = entry(method, name, variant)
+    return {**found.get("parameters", {}), "layers": found.get("layers")}

@@ -1,0 +1,97 @@
+"""Keeping an unfinished run on disk, so that a killed fit goes on and ends with the same bits."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from . import __version__
+from .exceptions import InvalidModel
+from .persist import is_kept, plain, read_folder, write_folder
+
+if TYPE_CHECKING:
+    from .detector import Detector
+    from .training import Run
+
+# A run is kept at most so often in seconds, and never so often that keeping takes more than a twentieth of the time.
+LEAST_PAUSE = 0.5
+SHARE = 20.0
+
+# What does not change the result of a fit, and may differ between its parts.
+FREE = ("verbose",)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A run as found on disk."""
+
+    tensors: dict[str, Tensor]
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Keeper:
+    """Writes one run to one folder.
+
+    Attributes
+    ----------
+    folder
+        Replaced as a whole each time, by renaming.
+    digest
+        Of method, hyperparameters, version and rows: a run of anything else is refused.
+    """
+
+    folder: Path
+    digest: str
+
+    @classmethod
+    def of(cls, folder: str | Path, detector: "Detector", x: NDArray[Any]) -> "Keeper":
+        """Keep the fit of this detector on these rows."""
+        params = {k: v for k, v in plain(detector).items() if k not in FREE}
+        text = json.dumps([type(detector).name, params, __version__, str(x.dtype), x.shape], sort_keys=True)
+        digest = hashlib.sha256(text.encode())
+        digest.update(np.ascontiguousarray(x))
+        return cls(Path(folder), digest.hexdigest())
+
+    def load(self) -> Kept | None:
+        """Return the run that lies in the folder, if any.
+
+        Raises
+        ------
+        InvalidModel
+            When it is damaged, or a run of other data, hyperparameters or another version.
+        """
+        if not is_kept(self.folder):
+            return None
+        facts, tensors = read_folder(self.folder, "checkpoint")
+        if facts["digest"] != self.digest:
+            raise InvalidModel(
+                f"{self.folder} keeps a run of other rows, hyperparameters or another version of ringfence: "
+                "remove it or name another folder"
+            )
+        return Kept(tensors, facts)
+
+    def save(self, run: "Run", seed: int) -> None:
+        """Keep the run as it stands."""
+        tensors, facts = run.state()
+        write_folder(self.folder, "checkpoint", {"digest": self.digest, "seed": seed, "run": facts}, tensors)
+
+    def watch(self, seed: int) -> "Callable[[Run], None]":
+        """Return a function that keeps the run now and then."""
+        due = [time.monotonic() + LEAST_PAUSE]
+
+        def keep(run: "Run") -> None:
+            begun = time.monotonic()
+            if begun >= due[0]:
+                self.save(run, seed)
+                ended = time.monotonic()
+                due[0] = ended + max(LEAST_PAUSE, SHARE * (ended - begun))
+
+        return keep

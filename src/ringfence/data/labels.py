@@ -1,0 +1,107 @@
+"""What to do with a column of labels: nobody trains on one by accident."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from ringfence.exceptions import InvalidData, InvalidParameter, unknown_name
+
+LABEL_NAMES: Final = frozenset(
+    ("y", "label", "labels", "class", "target", "anomaly", "is_anomaly", "outlier")
+)
+"""Lower-case names that look like labels."""
+
+_SHOWN = 10
+
+
+def looks_like_label(name: str) -> bool:
+    """Tell whether a column or array of that name is probably the truth and not a feature."""
+    return name.strip().lower() in LABEL_NAMES
+
+
+def claimed(names: Iterable[str], label: str | None, path: Path) -> str | None:
+    """Return the label's name if the user gave one, after checking it against the names in the file.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Columns or arrays in the file.
+    label : str or None
+        What the user named.
+    path : Path
+        For the error.
+
+    Raises
+    ------
+    InvalidParameter
+        If the file has nothing of that name.
+    InvalidData
+        If the user named none and the file has one that looks like a label.
+    """
+    names = list(names)
+    if label is not None and label not in names:
+        raise InvalidParameter(f"'{path}': {unknown_name('label column', label, names)}")
+    suspect = next((name for name in names if looks_like_label(name)), None)
+    if label is None and suspect is not None:
+        raise InvalidData(
+            f"'{path}': '{suspect}' looks like a label; say what it is with --label {suspect} --normal VALUE,"
+            " or rename it if it is a feature"
+        )
+    return label
+
+
+def as_anomaly(values: np.ndarray, label: str, normal: object, path: Path) -> np.ndarray:
+    """Turn labels into truth: False where a value means normal, else True.
+
+    Parameters
+    ----------
+    values : ndarray of str, int, float or bool, shape (n,)
+        The labels.
+    label : str
+        Their name, for the error.
+    normal : object
+        The value that means normal, compared as text and as a number: "1", 1 and "1.0" are the same.
+        None is refused here, with the values to choose from.
+    path : Path
+        For the error.
+
+    Returns
+    -------
+    ndarray of bool, shape (n,)
+
+    Raises
+    ------
+    InvalidParameter
+        If ``normal`` is None or none of the values.
+    InvalidData
+        If a label is empty or NaN.
+    """
+    seen, codes = np.unique(values, return_inverse=True)
+    texts = [str(value).strip() for value in seen.tolist()]
+    empty = np.isin(codes, [i for i, text in enumerate(texts) if text.lower() in ("", "nan")])
+    if empty.any():
+        raise InvalidData(f"'{path}': row {int(np.argmax(empty)) + 1} has no label in '{label}'")
+    is_normal = np.array([_same(text, str(normal).strip()) for text in texts], dtype=bool)
+    if normal is None or not is_normal.any():
+        shown = ", ".join(texts[:_SHOWN]) + (", …" if len(texts) > _SHOWN else "")
+        state = (
+            "needs the value that means normal"
+            if normal is None
+            else f"never is '{normal}', the normal value"
+        )
+        raise InvalidParameter(f"'{path}': label '{label}' {state}; give --normal VALUE, one of: {shown}")
+    return np.asarray(~is_normal[codes], dtype=bool)
+
+
+def _same(a: str, b: str) -> bool:
+    """Tell whether two values are the same text or the same number; True and False are 1 and 0."""
+    return a == b or (_as_number(a) is not None and _as_number(a) == _as_number(b))
+
+
+def _as_number(text: str) -> float | None:
+    try:
+        return float({"true": "1", "false": "0"}.get(text.lower(), text))
+    except ValueError:
+        return None

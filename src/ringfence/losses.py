@@ -1,0 +1,185 @@
+"""Distances and GAN losses: pure functions and small objects of per-sample values.
+
+Every function takes logits or rows and returns one value a row, so that a term can be weighted, logged and averaged
+for each member by the training loop. A discriminator's logit is high for what it takes to be real.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from sklearn.base import BaseEstimator
+from torch import Tensor
+
+from .exceptions import InvalidParameter, unknown_name
+
+
+def l1(a: Tensor, b: Tensor) -> Tensor:
+    """Sum of absolute differences of each row, ‖a − b‖₁; (n, …) → (n,)."""
+    return (a - b).abs().flatten(1).sum(1)
+
+
+def l2(a: Tensor, b: Tensor) -> Tensor:
+    """Euclidean distance of each row, ‖a − b‖₂; (n, …) → (n,)."""
+    return (a - b).flatten(1).norm(dim=1)
+
+
+def linf(a: Tensor, b: Tensor) -> Tensor:
+    """Largest absolute difference of each row, ‖a − b‖∞; (n, …) → (n,)."""
+    return (a - b).abs().flatten(1).amax(1)
+
+
+DISTANCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"l1": l1, "l2": l2, "linf": linf}
+
+
+def cross_entropy(logit: Tensor, target: float) -> Tensor:
+    """−target · log σ(logit) − (1 − target) · log(1 − σ(logit)), one value a row."""
+    return F.softplus(logit) - target * logit
+
+
+class Adversary(BaseEstimator, ABC):  # type: ignore[misc]
+    """A GAN loss: what the discriminator lowers on real and fake rows, and what fools it.
+
+    Signs: every value is to be minimised by the player it belongs to. Parameters are reached as
+    `adversary__penalty` and the like when a detector holds the object.
+    """
+
+    @abstractmethod
+    def real(self, logit: Tensor) -> Tensor:
+        """Discriminator's term for real rows."""
+
+    @abstractmethod
+    def fake(self, logit: Tensor) -> Tensor:
+        """Discriminator's term for generated rows."""
+
+    @abstractmethod
+    def fool(self, logit: Tensor) -> Tensor:
+        """Generator's term for its own rows, which should pass for real."""
+
+    @abstractmethod
+    def fool_real(self, logit: Tensor) -> Tensor:
+        """Encoder's term for real pairs, which should pass for fake (BiGAN)."""
+
+    def penalties(self, judge: "Judge", real: Sequence[Tensor], fake: Sequence[Tensor]) -> dict[str, Tensor]:
+        """Further terms of the discriminator, none by default; `real` and `fake` are its arguments."""
+        return {}
+
+
+Judge = Callable[..., tuple[Tensor, Tensor]]
+
+
+@dataclass(eq=False, repr=False)
+class NonSaturating(Adversary):
+    """Cross-entropy, with the generator maximising log D(G(z)) (Goodfellow et al. 2014, §3)."""
+
+    def real(self, logit: Tensor) -> Tensor:  # noqa: D102
+        return cross_entropy(logit, 1.0)
+
+    def fake(self, logit: Tensor) -> Tensor:  # noqa: D102
+        return cross_entropy(logit, 0.0)
+
+    def fool(self, logit: Tensor) -> Tensor:  # noqa: D102
+        return cross_entropy(logit, 1.0)
+
+    def fool_real(self, logit: Tensor) -> Tensor:  # noqa: D102
+        return cross_entropy(logit, 0.0)
+
+
+@dataclass(eq=False, repr=False)
+class Saturating(Adversary):
+    """Cross-entropy, with the generator minimising log(1 − D(G(z))) (Fence GAN paper, Eq. 1 and 2)."""
+
+    def real(self, logit: Tensor) -> Tensor:  # noqa: D102
+        return cross_entropy(logit, 1.0)
+
+    def fake(self, logit: Tensor) -> Tensor:  # noqa: D102
+        return cross_entropy(logit, 0.0)
+
+    def fool(self, logit: Tensor) -> Tensor:  # noqa: D102
+        return -cross_entropy(logit, 0.0)
+
+    def fool_real(self, logit: Tensor) -> Tensor:  # noqa: D102
+        return -cross_entropy(logit, 1.0)
+
+
+@dataclass(eq=False, repr=False)
+class LeastSquares(Adversary):
+    """Squares to the targets 1 and 0 (Mao et al. 2017, with a = 0 and b = c = 1)."""
+
+    def real(self, logit: Tensor) -> Tensor:  # noqa: D102
+        return 0.5 * (logit - 1.0) ** 2
+
+    def fake(self, logit: Tensor) -> Tensor:  # noqa: D102
+        return 0.5 * logit**2
+
+    def fool(self, logit: Tensor) -> Tensor:  # noqa: D102
+        return 0.5 * (logit - 1.0) ** 2
+
+    def fool_real(self, logit: Tensor) -> Tensor:  # noqa: D102
+        return 0.5 * logit**2
+
+
+@dataclass(eq=False, repr=False)
+class Hinge(Adversary):
+    """max(0, 1 ∓ logit) for the discriminator, ∓ logit for those who fool it (Miyato et al. 2018)."""
+
+    def real(self, logit: Tensor) -> Tensor:  # noqa: D102
+        return F.relu(1.0 - logit)
+
+    def fake(self, logit: Tensor) -> Tensor:  # noqa: D102
+        return F.relu(1.0 + logit)
+
+    def fool(self, logit: Tensor) -> Tensor:  # noqa: D102
+        return -logit
+
+    def fool_real(self, logit: Tensor) -> Tensor:  # noqa: D102
+        return logit
+
+
+@dataclass(eq=False, repr=False)
+class Wasserstein(Adversary):
+    """Difference of means with a gradient penalty of weight `penalty` (Gulrajani et al. 2017, λ = 10)."""
+
+    penalty: float = 10.0
+
+    def real(self, logit: Tensor) -> Tensor:  # noqa: D102
+        return -logit
+
+    def fake(self, logit: Tensor) -> Tensor:  # noqa: D102
+        return logit
+
+    def fool(self, logit: Tensor) -> Tensor:  # noqa: D102
+        return -logit
+
+    def fool_real(self, logit: Tensor) -> Tensor:  # noqa: D102
+        return logit
+
+    def penalties(self, judge: Judge, real: Sequence[Tensor], fake: Sequence[Tensor]) -> dict[str, Tensor]:
+        """λ (‖∇D‖₂ − 1)² halfway between each real and its fake row, over all arguments together.
+
+        The paper draws the place on the line at random; its middle keeps a step free of further noise.
+        """
+        between = [((r + f) / 2).detach().requires_grad_() for r, f in zip(real, fake, strict=True)]
+        slopes = torch.autograd.grad(judge(*between)[0].sum(), between, create_graph=True)
+        norm = torch.cat([s.flatten(1) for s in slopes], 1).norm(dim=1)
+        return {"penalty": self.penalty * (norm - 1.0) ** 2}
+
+
+ADVERSARIES: dict[str, type[Adversary]] = {
+    "non_saturating": NonSaturating,
+    "saturating": Saturating,
+    "least_squares": LeastSquares,
+    "hinge": Hinge,
+    "wasserstein": Wasserstein,
+}
+
+
+def adversary_named(adversary: "str | Adversary") -> Adversary:
+    """Return the object that a name stands for; an object stands for itself."""
+    if isinstance(adversary, Adversary):
+        return adversary
+    if adversary not in ADVERSARIES:
+        raise InvalidParameter(unknown_name("adversary", adversary, ADVERSARIES))
+    return ADVERSARIES[adversary]()

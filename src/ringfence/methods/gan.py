@@ -1,0 +1,81 @@
+"""GAN with the discriminator as the score: the foil of every other method.
+
+Goodfellow et al. 2014, as the Fence GAN paper puts it (Eq. 1 and 2), with the non-saturating generator by default::
+
+    L_G = mean −log D(G(z))                            adversary "non_saturating"
+    L_G = mean  log(1 − D(G(z)))                       adversary "saturating", Eq. 1
+    L_D = mean [−log D(x) − log(1 − D(G(z)))]          Eq. 2
+    A(x) = 1 − D(x)
+
+At its optimum D is ½ for everything the generator imitates, so that its score carries little by design: Fence GAN's
+Fig. 1 (B). It is here to be beaten.
+
+Reference: I. Goodfellow et al., "Generative Adversarial Nets", NeurIPS 2014; P. C. Ngo et al., "Fence GAN: Towards
+Better Anomaly Detection", 2019.
+
+Differs from the paper in: nothing known; the papers give no network or rate for it.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..detector import Detector
+from ..losses import Adversary, adversary_named
+from ..networks import Family
+from ..registry import Info, register
+from ..training import Batch, Optim, Player, Stage, Terms
+
+
+@register("gan")
+@dataclass(eq=False, repr=False, kw_only=True)
+class GAN(Detector):
+    """GAN whose discriminator is the score (see the module's docstring).
+
+    Parameters
+    ----------
+    adversary
+        GAN loss by name ("non_saturating", "saturating", "least_squares", "hinge", "wasserstein") or object.
+    """
+
+    adversary: str | Adversary = "non_saturating"
+
+    info = Info("GAN, discriminator as score", "Goodfellow et al., NeurIPS 2014; Ngo et al. 2019", 2014, source="paper")
+    scores = {"discriminator": {"discriminator": 1.0}}
+
+    def build(self, make: Family) -> dict[str, nn.Module]:
+        """G and D."""
+        return {"generator": make.generator(), "discriminator": make.discriminator("x")}
+
+    def stages(self) -> list[Stage]:
+        """D, then G."""
+        return [gan_stage(adversary_named(self.adversary), self.adam)]
+
+    def score_parts(self, nets: Any, x: Tensor) -> dict[str, Tensor]:
+        """1 − D(x)."""
+        return {"discriminator": doubt(nets.discriminator(x)[0])}
+
+
+def doubt(logit: Tensor) -> Tensor:
+    """1 − σ(logit) in float64, where it still tells rows apart that float32 would call certain."""
+    return torch.sigmoid(-logit.double())
+
+
+def gan_stage(adversary: Adversary, optim: Optim) -> Stage:
+    """The game of Eq. 1 and 2: D, then G, each with an optimiser of its own."""
+
+    def judge(nets: Any, batch: Batch) -> Terms:
+        made = nets.generator(batch.noise())
+        return {
+            "real": adversary.real(nets.discriminator(batch.x)[0]),
+            "fake": adversary.fake(nets.discriminator(made)[0]),
+            **adversary.penalties(nets.discriminator, (batch.x,), (made,)),
+        }
+
+    def imitate(nets: Any, batch: Batch) -> Terms:
+        logit, _ = nets.discriminator(nets.generator(batch.noise()))
+        return {"adversarial": adversary.fool(logit)}
+
+    return Stage((Player(("discriminator",), judge, optim), Player(("generator",), imitate, optim)))

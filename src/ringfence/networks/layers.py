@@ -1,0 +1,238 @@
+"""Layers with a member axis: k networks of one shape side by side, k = 1 by default.
+
+A batch is flat and member-major: rows 0…b−1 belong to member 0, b…2b−1 to member 1, and so on. Every weight has a
+leading axis of length k; with k = 1 the layers cost what PyTorch's own cost. Each member draws its initial weights
+and its dropout masks from its own generator, so that a member equals the single network of its seed.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Initialiser = Callable[[Tensor, int, int, torch.Generator], None]
+"""Fills one member's weight in place, given fan-in, fan-out and the member's generator."""
+
+
+def xavier(weight: Tensor, fan_in: int, fan_out: int, rng: torch.Generator) -> None:
+    """Glorot's uniform initialisation, U(±√(6 / (fan_in + fan_out))) ("Xavier" in the EGBAD paper, Tables 5 and 6)."""
+    bound = math.sqrt(6.0 / (fan_in + fan_out))
+    weight.uniform_(-bound, bound, generator=rng)
+
+
+def normal_002(weight: Tensor, fan_in: int, fan_out: int, rng: torch.Generator) -> None:
+    """N(0, 0.02²), the DCGAN initialisation (EGBAD paper, Tables 3 and 4)."""
+    weight.normal_(0.0, 0.02, generator=rng)
+
+
+def he(weight: Tensor, fan_in: int, fan_out: int, rng: torch.Generator) -> None:
+    """He's uniform initialisation for leaky ReLU, U(±√(6 / fan_in)): keeps the variance through deep stacks."""
+    bound = math.sqrt(6.0 / fan_in)
+    weight.uniform_(-bound, bound, generator=rng)
+
+
+INITIALISERS: dict[str, Initialiser] = {"xavier": xavier, "normal_002": normal_002, "he": he}
+
+
+def _drawn(shape: Sequence[int], fans: tuple[int, int], init: Initialiser, rngs: Sequence[torch.Generator]) -> nn.Parameter:
+    weight = torch.empty(len(rngs), *shape)
+    for member, rng in zip(weight, rngs, strict=True):
+        init(member, fans[0], fans[1], rng)
+    return nn.Parameter(weight)
+
+
+def _beside(x: Tensor, members: int) -> Tensor:
+    """(k·b, c, …) → (b, k·c, …): members side by side as channel groups."""
+    rows = x.view(members, -1, *x.shape[1:]).transpose(0, 1)
+    return rows.reshape(rows.shape[0], -1, *x.shape[2:])
+
+
+def _stacked(x: Tensor, members: int) -> Tensor:
+    """(b, k·c, …) → (k·b, c, …): the inverse of :func:`_beside`."""
+    rows = x.view(x.shape[0], members, -1, *x.shape[2:]).transpose(0, 1)
+    return rows.reshape(-1, *rows.shape[2:])
+
+
+class Linear(nn.Module):
+    """x ↦ xWᵀ + b for each member; weight (k, out, in), bias (k, out) or None."""
+
+    def __init__(
+        self, inputs: int, outputs: int, *, bias: bool, init: Initialiser, rngs: Sequence[torch.Generator]
+    ) -> None:
+        super().__init__()
+        self.members = len(rngs)
+        self.weight = _drawn((outputs, inputs), (inputs, outputs), init, rngs)
+        self.bias = nn.Parameter(torch.zeros(self.members, outputs)) if bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (k·b, in) to (k·b, out)."""
+        if self.members == 1:
+            return F.linear(x, self.weight[0], None if self.bias is None else self.bias[0])
+        rows = x.view(self.members, -1, x.shape[-1])
+        out = torch.bmm(rows, self.weight.transpose(1, 2))
+        if self.bias is not None:
+            out = out + self.bias[:, None, :]
+        return out.reshape(-1, out.shape[-1])
+
+
+class Conv2d(nn.Module):
+    """Convolution; weight (k, out, in, h, w). `padding` is (left, right, top, bottom), as TensorFlow's "same" may need."""
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int,
+        stride: int,
+        padding: tuple[int, int, int, int],
+        *,
+        bias: bool,
+        init: Initialiser,
+        rngs: Sequence[torch.Generator],
+    ) -> None:
+        super().__init__()
+        self.members, self.stride, self.padding = len(rngs), stride, padding
+        fans = (inputs * kernel * kernel, outputs * kernel * kernel)
+        self.weight = _drawn((outputs, inputs, kernel, kernel), fans, init, rngs)
+        self.bias = nn.Parameter(torch.zeros(self.members, outputs)) if bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (k·b, in, h, w) to (k·b, out, h', w')."""
+        left, right, top, bottom = self.padding
+        even = left == right and top == bottom
+        if self.members > 1:
+            x = _beside(x, self.members)
+        out = F.conv2d(
+            x if even else F.pad(x, self.padding),
+            self.weight.flatten(0, 1),
+            None if self.bias is None else self.bias.flatten(),
+            stride=self.stride,
+            padding=(top, left) if even else 0,
+            groups=self.members,
+        )
+        return _stacked(out, self.members) if self.members > 1 else out
+
+
+class ConvTranspose2d(nn.Module):
+    """Transposed convolution to a stated height and width; weight (k, in, out, h, w).
+
+    The surplus border is cropped as TensorFlow's "same" does: the smaller half before, the larger after.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int,
+        stride: int,
+        size_in: tuple[int, int],
+        size_out: tuple[int, int],
+        *,
+        bias: bool,
+        init: Initialiser,
+        rngs: Sequence[torch.Generator],
+    ) -> None:
+        super().__init__()
+        self.members, self.stride, self.size_out = len(rngs), stride, size_out
+        surplus = [(n - 1) * stride + kernel - target for n, target in zip(size_in, size_out, strict=True)]
+        self.padding = [max(s, 0) // 2 for s in surplus]
+        self.output_padding = [max(2 * p - s, 0) for p, s in zip(self.padding, surplus, strict=True)]
+        fans = (inputs * kernel * kernel, outputs * kernel * kernel)
+        self.weight = _drawn((inputs, outputs, kernel, kernel), fans, init, rngs)
+        self.bias = nn.Parameter(torch.zeros(self.members, outputs)) if bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (k·b, in, h, w) to (k·b, out, *size_out)."""
+        if self.members > 1:
+            x = _beside(x, self.members)
+        out = F.conv_transpose2d(
+            x,
+            self.weight.flatten(0, 1),
+            None if self.bias is None else self.bias.flatten(),
+            stride=self.stride,
+            padding=self.padding,
+            output_padding=self.output_padding,
+            groups=self.members,
+        )[:, :, : self.size_out[0], : self.size_out[1]]
+        return _stacked(out, self.members) if self.members > 1 else out
+
+
+class BatchNorm(nn.Module):
+    """Batch normalisation over rows and pixels, for each member its own.
+
+    In training mode it uses the batch's statistics; it writes the running ones only while `tracking` is on, which the
+    training loop switches on for the networks of the player that moves.
+    """
+
+    def __init__(self, channels: int, *, momentum: float, eps: float, members: int) -> None:
+        super().__init__()
+        self.members, self.momentum, self.eps, self.tracking = members, momentum, eps, True
+        self.weight = nn.Parameter(torch.ones(members, channels))
+        self.bias = nn.Parameter(torch.zeros(members, channels))
+        self.register_buffer("running_mean", torch.zeros(members, channels))
+        self.register_buffer("running_var", torch.ones(members, channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise (k·b, c) or (k·b, c, h, w)."""
+        write = self.training and self.tracking
+        keep = write or not self.training
+        out = F.batch_norm(
+            _beside(x, self.members) if self.members > 1 else x,
+            self.get_buffer("running_mean").flatten() if keep else None,
+            self.get_buffer("running_var").flatten() if keep else None,
+            self.weight.flatten(),
+            self.bias.flatten(),
+            training=self.training,
+            momentum=self.momentum,
+            eps=self.eps,
+        )
+        return _stacked(out, self.members) if self.members > 1 else out
+
+
+class Dropout(nn.Module):
+    """Sets a share of the inputs to zero while training and scales the rest by 1 / (1 − share).
+
+    Masks come from `rngs`, one generator a member, lent by the training loop; without them the layer refuses to train.
+    """
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+        self.rngs: Sequence[torch.Generator] | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Drop from (k·b, …) in training mode, the identity otherwise."""
+        if not self.training:
+            return x
+        if self.rngs is None:
+            raise RuntimeError("dropout draws only inside the training loop, which lends it its generators")
+        shape = (x.shape[0] // len(self.rngs), *x.shape[1:])
+        masks = [torch.rand(shape, generator=rng, device=x.device) for rng in self.rngs]
+        kept = (masks[0] if len(masks) == 1 else torch.cat(masks)) >= self.share
+        return x * kept / (1.0 - self.share)
+
+
+class LeakyReLU(nn.Module):
+    """max(x, slope · x)."""
+
+    def __init__(self, slope: float) -> None:
+        super().__init__()
+        self.slope = slope
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply to every value."""
+        return F.leaky_relu(x, self.slope)
+
+
+class Reshape(nn.Module):
+    """(n, …) → (n, *shape); `Reshape((-1,))` flattens."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.shape = shape
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Change the shape of every row."""
+        return x.reshape(x.shape[0], *self.shape)

@@ -1,0 +1,206 @@
+"""Layer tables: a network as data, row by row as the papers print it, and the network that a table describes.
+
+A row is a mapping with these keys (defaults in brackets):
+
+=========  ==================================================================================================
+op         "dense", "conv" or "conv_transpose"
+units      feature maps or units; for a dense layer that opens an image, [channels, height, width]
+kernel     side of the kernel [4], conv and conv_transpose only
+stride     [2], conv and conv_transpose only; sizes follow TensorFlow's "same": ceil(n / stride), n · stride
+size       [height, width] that a conv_transpose ends with [n · stride]
+norm       "none", "batch" (PyTorch's constants) or "batch_tf" (TensorFlow's: momentum .01, eps .001) ["none"]
+act        "linear", "relu", "leaky_relu", "tanh" or "sigmoid" ["linear"]
+slope      of the leaky ReLU [0.2]
+dropout    share of values set to zero while training [0]
+order      "norm_act", or "act_norm" where a released code normalises after the activation ["norm_act"]
+bias       [true]
+feature    true on the row whose outputs are the discriminator's features [the row before the last]
+=========  ==================================================================================================
+
+The last row of a discriminator is its logit: the papers' final sigmoid is part of the loss, not of the table.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+from ..exceptions import InvalidParameter, unknown_name
+from .layers import BatchNorm, Conv2d, ConvTranspose2d, Dropout, Initialiser, LeakyReLU, Linear, Reshape
+
+Shape = tuple[int, ...]
+
+NORMS: dict[str, Callable[[int, int], nn.Module] | None] = {
+    "none": None,
+    "batch": lambda channels, members: BatchNorm(channels, momentum=0.1, eps=1e-5, members=members),
+    "batch_tf": lambda channels, members: BatchNorm(channels, momentum=0.01, eps=1e-3, members=members),
+}
+ACTIVATIONS: dict[str, Callable[[float], nn.Module] | None] = {
+    "linear": None,
+    "relu": lambda slope: nn.ReLU(),
+    "leaky_relu": LeakyReLU,
+    "tanh": lambda slope: nn.Tanh(),
+    "sigmoid": lambda slope: nn.Sigmoid(),
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a layer table; the keys are explained in the module's docstring."""
+
+    op: str
+    units: int | tuple[int, ...]
+    kernel: int = 4
+    stride: int = 2
+    size: tuple[int, int] | None = None
+    norm: str = "none"
+    act: str = "linear"
+    slope: float = 0.2
+    dropout: float = 0.0
+    order: str = "norm_act"
+    bias: bool = True
+    feature: bool = False
+
+    @classmethod
+    def read(cls, row: Mapping[str, Any]) -> Self:
+        """Check a mapping and make it a row; raises `InvalidParameter` naming the key."""
+        known = [f.name for f in fields(cls)]
+        for key in row:
+            if key not in known:
+                raise InvalidParameter(f"layer table: {unknown_name('key', key, known)}")
+        for key, allowed in (("op", OPERATIONS), ("norm", NORMS), ("act", ACTIVATIONS)):
+            if row.get(key, "linear" if key == "act" else "none") not in allowed:
+                raise InvalidParameter(f"layer table: {unknown_name(key, row.get(key), allowed)}")
+        values = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}
+        if "units" not in values:
+            raise InvalidParameter(f"layer table: a row needs `units`, got {dict(row)}")
+        return cls(**values)
+
+
+Table = Sequence[Row]
+
+
+@dataclass(frozen=True)
+class Maker:
+    """What every layer of one network is made with."""
+
+    init: Initialiser
+    rngs: Sequence[torch.Generator]
+    noise: Callable[[int], Tensor]
+    """Latent vectors from the prior, (count, latent_dim): for buffers that a score starts from."""
+
+
+def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
+    """TensorFlow's "same" padding (before, after) for one axis; the output has ceil(size / stride) values."""
+    total = max((math.ceil(size / stride) - 1) * stride + kernel - size, 0)
+    return total // 2, total - total // 2
+
+
+def _dense(row: Row, shape: Shape, make: Maker) -> tuple[list[nn.Module], Shape]:
+    target = row.units if isinstance(row.units, tuple) else (row.units,)
+    flat = [Reshape((-1,))] if len(shape) > 1 else []
+    linear = Linear(math.prod(shape), math.prod(target), bias=row.bias, init=make.init, rngs=make.rngs)
+    # An image is opened before its normalisation, which then runs over channels: one mean for each of them.
+    opened = [Reshape(target)] if len(target) > 1 else []
+    return [*flat, linear, *opened], target
+
+
+def _conv(row: Row, shape: Shape, make: Maker) -> tuple[list[nn.Module], Shape]:
+    channels, height, width = _image(row, shape)
+    top, bottom = same_padding(height, row.kernel, row.stride)
+    left, right = same_padding(width, row.kernel, row.stride)
+    layer = Conv2d(
+        channels, _units(row), row.kernel, row.stride, (left, right, top, bottom),
+        bias=row.bias, init=make.init, rngs=make.rngs,
+    )  # fmt: skip
+    return [layer], (_units(row), math.ceil(height / row.stride), math.ceil(width / row.stride))
+
+
+def _conv_transpose(row: Row, shape: Shape, make: Maker) -> tuple[list[nn.Module], Shape]:
+    channels, height, width = _image(row, shape)
+    size = row.size or (height * row.stride, width * row.stride)
+    layer = ConvTranspose2d(
+        channels, _units(row), row.kernel, row.stride, (height, width), size,
+        bias=row.bias, init=make.init, rngs=make.rngs,
+    )  # fmt: skip
+    return [layer], (_units(row), *size)
+
+
+OPERATIONS: dict[str, Callable[[Row, Shape, Maker], tuple[list[nn.Module], Shape]]] = {
+    "dense": _dense,
+    "conv": _conv,
+    "conv_transpose": _conv_transpose,
+}
+
+
+def _units(row: Row) -> int:
+    if isinstance(row.units, tuple):
+        raise InvalidParameter(f"layer table: `units` of a {row.op} row is one number, got {list(row.units)}")
+    return row.units
+
+
+def _image(row: Row, shape: Shape) -> Shape:
+    if len(shape) != 3:
+        raise InvalidParameter(f"layer table: a {row.op} row needs an image (channels, height, width), got {shape}")
+    return shape
+
+
+def block(row: Row, shape: Shape, make: Maker) -> tuple[list[nn.Module], Shape]:
+    """One row as modules, for inputs of `shape` (without the row axis), and the shape that it gives."""
+    layers, after = OPERATIONS[row.op](row, shape, make)
+    norm, activation = NORMS[row.norm], ACTIVATIONS[row.act]
+    tail = [norm(after[0], len(make.rngs))] if norm else []
+    tail += [activation(row.slope)] if activation else []
+    layers += tail if row.order == "norm_act" else tail[::-1]
+    layers += [Dropout(row.dropout)] if row.dropout else []
+    return layers, after
+
+
+class Network(nn.Module):
+    """A chain of rows: (n, *shape) → (n, *out_shape)."""
+
+    def __init__(self, table: Table, shape: Shape, make: Maker) -> None:
+        super().__init__()
+        self.table, self.shape = tuple(table), shape
+        layers: list[nn.Module] = []
+        for row in self.table:
+            made, shape = block(row, shape, make)
+            layers += made
+        self.layers, self.out_shape = nn.ModuleList(layers), shape
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Run the chain."""
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+
+class Discriminator(nn.Module):
+    """One branch for each argument, joined and judged: (x[, z, …]) → (logit (n,), features (n, f)).
+
+    The features are the outputs of the row marked `feature`, by default of the row before the logit ("the layer
+    preceding the logits", EGBAD §3).
+    """
+
+    def __init__(self, branches: Sequence[Table], joint: Table, shapes: Sequence[Shape], make: Maker) -> None:
+        super().__init__()
+        made = [Network(t, s, make) for t, s in zip(branches, shapes, strict=True)]
+        self.branches = nn.ModuleList(made)
+        widths = [network.out_shape for network in made]
+        joined = widths[0] if len(widths) == 1 else (sum(math.prod(w) for w in widths),)
+        marked = [i for i, row in enumerate(joint) if row.feature]
+        cut = marked[0] + 1 if marked else len(joint) - 1
+        self.trunk = Network(joint[:cut], joined, make)
+        self.head = Network(joint[cut:], self.trunk.out_shape, make)
+        if self.head.out_shape != (1,):
+            raise InvalidParameter(f"layer table: a discriminator ends with one unit, got {self.head.out_shape}")
+
+    def forward(self, *arguments: Tensor) -> tuple[Tensor, Tensor]:
+        """Judge one pair, triple … of arguments a row."""
+        outs = [branch(a) for branch, a in zip(self.branches, arguments, strict=True)]
+        joined = outs[0] if len(outs) == 1 else torch.cat([o.flatten(1) for o in outs], 1)
+        features = self.trunk(joined)
+        return self.head(features).squeeze(1), features.flatten(1)

@@ -1,0 +1,194 @@
+"""Folders of a manifest and tensors: how models and unfinished runs are kept. Nothing in them is executable.
+
+A folder holds `manifest.json` (facts, format version, digests of the tensors' file and of itself) and
+`weights.safetensors`. It is written under a temporary name and renamed, so that it is whole or not there.
+"""
+
+import glob
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from sklearn.base import BaseEstimator
+from torch import Tensor
+
+from . import __version__
+from .exceptions import InvalidModel
+from .losses import ADVERSARIES, Adversary
+from .preprocess import Preprocess
+from .registry import method_named
+
+if TYPE_CHECKING:
+    from .detector import Detector
+
+FORMAT = 1
+MANIFEST, WEIGHTS = "manifest.json", "weights.safetensors"
+
+
+def save(detector: "Detector", folder: Path) -> Path:
+    """Write a fitted detector; the folder is replaced if it holds a ringfence model, and refused if anything else."""
+    prepared = detector.preprocess_
+    tensors = {f"nets.{k}": v.cpu().contiguous() for k, v in detector.nets_.state_dict().items()}
+    tensors["preprocess.shift"] = torch.from_numpy(np.asarray(prepared.shift, dtype=np.float64).copy())
+    tensors["preprocess.width"] = torch.from_numpy(np.asarray(prepared.width, dtype=np.float64).copy())
+    names = getattr(detector, "feature_names_in_", None)
+    facts = {
+        "method": type(detector).name,
+        "parameters": plain(detector),
+        "shape": prepared.shape,
+        "given": prepared.given,
+        "seed": detector.seed_,
+        # A float goes through JSON as its shortest exact decimal, and comes back to the bit.
+        "offset": detector.offset_,
+        "n_features_in": detector.n_features_in_,
+        "feature_names_in": None if names is None else [str(n) for n in names],
+        "history": detector.history_,
+        "n_iter": detector.n_iter_,
+    }
+    write_folder(folder, "model", facts, tensors)
+    return folder
+
+
+def load(folder: str | Path) -> "Detector":
+    """Read a detector that `save` wrote; its scores are equal to the bit.
+
+    Raises
+    ------
+    InvalidModel
+        When the folder is missing, truncated, tampered with, or written by a newer version.
+    """
+    facts, tensors = read_folder(Path(folder), "model")
+    parameters = {k: _object(v) for k, v in facts["parameters"].items()}
+    detector = method_named(facts["method"])(**parameters)
+    shape, given = tuple(facts["shape"]), tuple(facts["given"])
+    shift, width = tensors.pop("preprocess.shift").numpy(), tensors.pop("preprocess.width").numpy()
+    detector.preprocess_ = Preprocess(shape, given, shift, width)
+    detector.seed_, detector.offset_ = facts["seed"], facts["offset"]
+    detector.history_, detector.n_iter_ = facts["history"], facts["n_iter"]
+    detector.n_features_in_ = facts["n_features_in"]
+    if facts["feature_names_in"] is not None:
+        detector.feature_names_in_ = np.array(facts["feature_names_in"], dtype=object)
+    detector._assemble()
+    try:
+        detector.nets_.load_state_dict({k.removeprefix("nets."): v for k, v in tensors.items()})
+    except RuntimeError as error:
+        raise InvalidModel(f"{folder}: the weights do not fit the networks of its manifest") from error
+    detector.nets_.requires_grad_(False)
+    return detector
+
+
+def plain(estimator: BaseEstimator) -> dict[str, Any]:
+    """Hyperparameters as JSON can hold them."""
+    return {k: _plain(v) for k, v in estimator.get_params(deep=False).items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Adversary):
+        kind = next(name for name, cls in ADVERSARIES.items() if isinstance(value, cls))
+        return {"adversary": kind, "parameters": plain(value)}
+    if isinstance(value, np.random.RandomState):
+        return None  # the seed that was drawn from it stands beside
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _object(value: Any) -> Any:
+    if isinstance(value, dict) and "adversary" in value:
+        return ADVERSARIES[value["adversary"]](**value["parameters"])
+    return value
+
+
+def write_folder(folder: Path, kind: str, facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+    """Write a folder whole or not at all."""
+    if folder.exists() and not _ours(folder):
+        raise InvalidModel(f"{folder} exists and is no folder of ringfence's: name another")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    for stale in folder.parent.glob(f".{glob.escape(folder.name)}.*.part"):
+        shutil.rmtree(stale, ignore_errors=True)  # left by a writer that was killed
+    made = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent))
+    try:
+        save_file(dict(tensors), made / WEIGHTS)
+        manifest = {
+            "format": FORMAT,
+            "kind": kind,
+            "ringfence": __version__,
+            "weights_sha256": hashlib.sha256((made / WEIGHTS).read_bytes()).hexdigest(),
+            **facts,
+        }
+        manifest["sha256"] = _digest(manifest)
+        (made / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+        _replace(made, folder)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def _replace(made: Path, folder: Path) -> None:
+    """Put `made` where `folder` is; a kill in between leaves the old one beside, where `read_folder` finds it."""
+    made.chmod(0o755)
+    old = _aside(folder)
+    if folder.exists():
+        shutil.rmtree(old, ignore_errors=True)
+        os.rename(folder, old)
+    os.rename(made, folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _aside(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.old")
+
+
+def is_kept(folder: Path) -> bool:
+    """Whether there is anything at `folder` to read, also after a kill in the middle of a replacement."""
+    return folder.exists() or _aside(folder).exists()
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder of ours and what a killed writer left beside it."""
+    for path in (folder, _aside(folder)):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _ours(folder: Path) -> bool:
+    return folder.is_dir() and ((folder / MANIFEST).is_file() or not any(folder.iterdir()))
+
+
+def read_folder(folder: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Read and verify a folder that `write_folder` wrote."""
+    if not folder.exists() and _aside(folder).exists():
+        folder = _aside(folder)  # a writer was killed between its two renamings
+    if not (folder / MANIFEST).is_file():
+        raise InvalidModel(f"{folder} is no {kind} folder: it has no {MANIFEST}")
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        newer, found, whole = manifest["format"] > FORMAT, manifest["kind"], manifest.pop("sha256")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InvalidModel(f"{folder / MANIFEST} is damaged: it can't be read as a manifest") from error
+    if newer:
+        raise InvalidModel(
+            f"{folder} has format {manifest['format']}, written by ringfence {manifest.get('ringfence')}; this is "
+            f"ringfence {__version__} and reads formats up to {FORMAT}"
+        )
+    if found != kind:
+        raise InvalidModel(f"{folder} holds a {found}, not a {kind}")
+    if whole != _digest(manifest):
+        raise InvalidModel(f"{folder / MANIFEST} was changed after it was written: its digest does not match")
+    if not (folder / WEIGHTS).is_file():
+        raise InvalidModel(f"{folder} has no {WEIGHTS}")
+    if hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest() != manifest["weights_sha256"]:
+        raise InvalidModel(f"{folder / WEIGHTS} is truncated or was changed: its digest does not match")
+    try:
+        return manifest, load_file(folder / WEIGHTS)
+    except SafetensorError as error:
+        raise InvalidModel(f"{folder / WEIGHTS} can't be read: {error}") from error
+
+
+def _digest(manifest: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()

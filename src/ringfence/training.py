@@ -1,0 +1,475 @@
+"""The one training loop: batches, players, stages, and the run that they make up.
+
+A stage lets its players move in turn on every batch; a player lowers its loss by moving its own networks and nothing
+else. All state of a run lies in one :class:`Run`, so that a checkpoint is that object and a resumed run ends with the
+same bits. The loop knows no method, no kind of data and no label.
+"""
+
+import copy
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .exceptions import InvalidParameter, TrainingDiverged, unknown_name
+from .networks.layers import BatchNorm, Dropout
+
+Terms = dict[str, Tensor]
+
+PRIORS: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {
+    "normal": lambda z, rng: z.normal_(generator=rng),
+    "uniform": lambda z, rng: z.uniform_(-1.0, 1.0, generator=rng),
+}
+
+
+def stream(seed: int, *path: int, device: str = "cpu") -> torch.Generator:
+    """Make a generator of its own for every (seed, path), so that no stream depends on how much another drew."""
+    high, low = np.random.SeedSequence((seed, *path)).generate_state(2, np.uint32)
+    return torch.Generator(device).manual_seed(int(high) << 32 | int(low))
+
+
+# First steps of the paths of `stream`; a member's number follows.
+INIT, NOISE, ORDER, DROPOUT, ROWS = range(5)
+
+
+class Statistic(nn.Module):
+    """Buffers that a method computes rather than learns: a centre, the starts of a search. Never averaged."""
+
+    def __init__(self, **buffers: Tensor) -> None:
+        super().__init__()
+        for name, value in buffers.items():
+            self.register_buffer(name, value)
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
+
+
+class Nets(nn.Module):
+    """Networks and statistics of a method by name: `nets.generator(z)`."""
+
+    def __init__(self, modules: Mapping[str, nn.Module]) -> None:
+        super().__init__()
+        for name, module in modules.items():
+            self.add_module(name, module)
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a player's loss sees of one step.
+
+    Attributes
+    ----------
+    x
+        Rows, (k·b, …), member-major.
+    epoch, step, progress
+        Within the stage; progress runs from 0 to 1.
+    """
+
+    x: Tensor
+    epoch: int
+    step: int
+    progress: float
+    members: int
+    draw: Callable[[int], Tensor]
+
+    def noise(self) -> Tensor:
+        """Fresh latent vectors from the prior, (k·b, latent_dim), one for each row."""
+        return self.draw(len(self.x) // self.members)
+
+    def whole(self, fn: Callable[[Tensor], Tensor], t: Tensor) -> Tensor:
+        """Apply a statistic of a whole batch, (b, …) → (), for each member; the value is repeated for its rows."""
+        each = [fn(member) for member in t.view(self.members, -1, *t.shape[1:])]
+        return torch.stack(each).repeat_interleave(len(t) // self.members)
+
+
+@dataclass(frozen=True)
+class Optim:
+    """An optimiser by name; `decay` lowers the rate at update t to lr / (1 + decay · t), as Keras does."""
+
+    kind: str = "adam"
+    lr: float = 1e-3
+    betas: tuple[float, float] = (0.5, 0.999)
+    decay: float = 0.0
+    weight_decay: float = 0.0
+
+    def over(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+        """Make the optimiser; raises `InvalidParameter` for an unknown name."""
+        if self.kind not in OPTIMISERS:
+            raise InvalidParameter(unknown_name("optimiser", self.kind, OPTIMISERS))
+        return OPTIMISERS[self.kind](self, parameters)
+
+
+OPTIMISERS: dict[str, Callable[[Optim, list[nn.Parameter]], torch.optim.Optimizer]] = {
+    "adam": lambda o, p: torch.optim.Adam(p, o.lr, o.betas, weight_decay=o.weight_decay, fused=True),
+    "sgd": lambda o, p: torch.optim.SGD(p, o.lr, weight_decay=o.weight_decay),
+    "rmsprop": lambda o, p: torch.optim.RMSprop(p, o.lr, weight_decay=o.weight_decay),
+}
+
+
+@dataclass(frozen=True)
+class Player:
+    """Who moves which networks to lower which loss.
+
+    Attributes
+    ----------
+    nets
+        Names of the networks that it moves.
+    loss
+        (nets, batch) → terms, one weighted value a row; the loop averages, sums and logs them.
+    optim
+        Its optimiser.
+    name
+        Under which its terms are logged; the first network's by default.
+    repeat, every
+        Moves per turn; a turn every so many steps.
+    after
+        Called with the networks after each move (weight clipping and the like).
+    others
+        "batch": the other networks use batch statistics and write none; "eval": they use their running ones.
+    own_rows
+        Draw this player's rows from a permutation of its own.
+    shares
+        Name of an earlier player of the stage, over the same networks, whose optimiser this one uses too.
+    """
+
+    nets: tuple[str, ...]
+    loss: Callable[[Any, Batch], Terms]
+    optim: Optim
+    name: str = ""
+    repeat: int = 1
+    every: int = 1
+    after: Callable[[Any], None] | None = None
+    others: str = "batch"
+    own_rows: bool = False
+    shares: str = ""
+
+    @property
+    def title(self) -> str:
+        """Name in the history."""
+        return self.name or self.nets[0]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Players that play together for a while; `epochs` None means the detector's."""
+
+    players: tuple[Player, ...]
+    name: str = "train"
+    epochs: int | None = None
+    before: Callable[[Any, Tensor], None] | None = None
+
+
+@dataclass
+class Game:
+    """What stays the same throughout a run: rows, rules and budget."""
+
+    stages: Sequence[Stage]
+    rows: Tensor
+    latent_dim: int
+    prior: str
+    epochs: int
+    batch_size: int
+    ema: float
+    ema_warmup: bool
+    seeds: tuple[int, ...]
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        if self.prior not in PRIORS:
+            raise InvalidParameter(unknown_name("prior", self.prior, PRIORS))
+        self.stages = [s for s in self.stages if self.epochs_of(s)]
+
+    def epochs_of(self, stage: Stage) -> int:
+        """Passes over the rows in a stage."""
+        return self.epochs if stage.epochs is None else stage.epochs
+
+    def bounds(self) -> list[tuple[int, int]]:
+        """An epoch is every row once: ⌈n/b⌉ near-equal batches, never of fewer than 2 rows."""
+        n = len(self.rows)
+        count = min(math.ceil(n / self.batch_size), n // 2)
+        edges = np.linspace(0, n, max(count, 1) + 1).round().astype(int).tolist()
+        return list(zip(edges[:-1], edges[1:], strict=True))
+
+
+@dataclass
+class Seat:
+    """A player at the table: its optimiser, and who learns and who holds still while it moves.
+
+    Attributes
+    ----------
+    moves
+        Updates of the optimiser so far, in a list that players who share it share too.
+    """
+
+    player: Player
+    nets: Nets
+    optimiser: torch.optim.Optimizer
+    moves: list[int]
+
+    def __post_init__(self) -> None:
+        children = [(name in self.player.nets, net) for name, net in self.nets.named_children()]
+        self.parameters = [p for moving, net in children if moving for p in net.parameters()]
+        self._learns = [(p, moving) for moving, net in children for p in net.parameters()]
+        self._modes = [(net, moving or self.player.others == "batch") for moving, net in children]
+        self._tracks = [(m, moving) for moving, net in children for m in net.modules() if isinstance(m, BatchNorm)]
+
+    def stand(self) -> None:
+        """Let the player's networks learn and write statistics; hold all others still."""
+        for parameter, moving in self._learns:
+            parameter.requires_grad_(moving)
+        for network, training in self._modes:
+            if network.training != training:
+                network.train(training)
+        for norm, moving in self._tracks:
+            norm.tracking = moving
+
+
+@dataclass
+class Run:
+    """All loop state in one object; `state` and `restore` are its checkpoint.
+
+    Attributes
+    ----------
+    stage, epoch, position, updates
+        Where the run stands: number of the stage, its epoch, the batch within it, steps of the stage so far.
+    history
+        One mapping an epoch: stage, epoch and the mean of every term as "player.term".
+    """
+
+    game: Game
+    nets: Nets
+    stage: int = 0
+    epoch: int = 0
+    position: int = 0
+    steps: int = 0
+    averaged_steps: int = 0
+    opened: bool = False
+    history: list[dict[str, Any]] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+    sums: dict[str, Tensor] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        game = self.game
+        self.averaged = copy.deepcopy(self.nets) if game.ema else self.nets
+        self.noise_rngs = [stream(s, NOISE, device=game.device) for s in game.seeds]
+        self.dropout_rngs = [stream(s, DROPOUT, device=game.device) for s in game.seeds]
+        self.seats: list[Seat] = []
+        self.orders: dict[int, list[Tensor]] = {}
+        for module in self.nets.modules():
+            if isinstance(module, Dropout):
+                module.rngs = self.dropout_rngs
+        learned = [m for m in self.nets.named_children() if not isinstance(m[1], Statistic)]
+        self._live = [t for _, m in learned for t in (*m.parameters(), *m.buffers())]
+        self._mean = [
+            t for name, _ in learned for t in (*getattr(self.averaged, name).parameters(),
+                                               *getattr(self.averaged, name).buffers())
+        ]  # fmt: skip
+
+    @property
+    def finished(self) -> bool:
+        """Whether every stage was played."""
+        return self.stage >= len(self.game.stages)
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of all stages together."""
+        return sum(self.game.epochs_of(s) for s in self.game.stages) * len(self.game.bounds())
+
+    @property
+    def steps_before(self) -> int:
+        """Steps of the stages before this one."""
+        return sum(self.game.epochs_of(s) for s in self.game.stages[: self.stage]) * len(self.game.bounds())
+
+    def result(self) -> Nets:
+        """The networks to score with: averaged ones where the game averages, in evaluation mode and frozen."""
+        if self.averaged is not self.nets:
+            for name, module in self.nets.named_children():
+                if isinstance(module, Statistic):
+                    getattr(self.averaged, name).load_state_dict(module.state_dict())
+        for module in self.nets.modules():
+            if isinstance(module, Dropout):
+                module.rngs = None
+        return self.averaged.eval().requires_grad_(False)
+
+    def open_stage(self) -> None:
+        """Seat the players of the current stage; run its `before` unless a checkpoint already had."""
+        stage = self.game.stages[self.stage]
+        if stage.before and not self.opened:
+            stage.before(self.nets, self.game.rows)
+        self.opened, self.seats = True, []
+        seated: dict[str, Seat] = {}
+        for player in stage.players:
+            parameters = [p for name in player.nets for p in getattr(self.nets, name).parameters()]
+            lent = seated.get(player.shares)
+            optimiser, moves = (lent.optimiser, lent.moves) if lent else (player.optim.over(parameters), [0])
+            seat = Seat(player, self.nets, optimiser, moves)
+            self.seats.append(seat)
+            seated[player.title] = seat
+
+    def shuffle(self) -> None:
+        """Draw the epoch's order of rows: a pure function of seed, stage, epoch, member and player."""
+        n = len(self.game.rows)
+        own = [i for i, s in enumerate(self.seats) if s.player.own_rows]
+        self.orders = {
+            i: [
+                torch.randperm(n, generator=stream(seed, ORDER, self.stage, self.epoch, i + 1))
+                for seed in self.game.seeds
+            ]
+            for i in (-1, *own)
+        }
+
+    def rows(self, order: int, start: int, stop: int) -> Tensor:
+        """Rows of one batch, (k·b, …), member-major."""
+        index = torch.cat([o[start:stop] for o in self.orders[order]]).to(self.game.rows.device)
+        return self.game.rows.index_select(0, index)
+
+    def draw(self, count: int) -> Tensor:
+        """Latent vectors, (k·count, latent_dim)."""
+        shape = (count, self.game.latent_dim)
+        fill = PRIORS[self.game.prior]
+        each = [fill(torch.empty(shape, device=self.game.device), rng) for rng in self.noise_rngs]
+        return each[0] if len(each) == 1 else torch.cat(each)
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Everything needed to go on exactly: tensors, and facts that JSON can hold."""
+        tensors = {f"nets.{k}": v for k, v in self.nets.state_dict().items()}
+        tensors |= {f"averaged.{k}": v for k, v in self.averaged.state_dict().items()}
+        tensors |= {f"sums.{k}": v for k, v in self.sums.items()}
+        for i, rng in enumerate((*self.noise_rngs, *self.dropout_rngs)):
+            tensors[f"rng.{i}"] = rng.get_state()
+        for i, seat in enumerate(self.seats):
+            for p, values in seat.optimiser.state_dict()["state"].items():
+                tensors |= {f"optimiser.{i}.{p}.{k}": v for k, v in values.items()}
+        facts = {k: getattr(self, k) for k in FACTS} | {"moves": [s.moves[0] for s in self.seats]}
+        return {k: v.detach().clone().contiguous() for k, v in tensors.items()}, facts
+
+    def restore(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+        """Put the run where `state` was taken."""
+        for name in FACTS:
+            setattr(self, name, facts[name])
+        parts: dict[str, dict[str, Tensor]] = {}
+        for key, value in tensors.items():
+            group, _, rest = key.partition(".")
+            parts.setdefault(group, {})[rest] = value
+        self.nets.load_state_dict(parts["nets"])
+        if self.averaged is not self.nets:
+            self.averaged.load_state_dict(parts["averaged"])
+        self.sums = dict(parts.get("sums", {}))
+        for i, rng in enumerate((*self.noise_rngs, *self.dropout_rngs)):
+            rng.set_state(parts["rng"][str(i)])
+        if self.finished or not self.opened:
+            return
+        self.open_stage()
+        slots: dict[int, dict[int, dict[str, Tensor]]] = {}
+        for key, value in parts.get("optimiser", {}).items():
+            i, p, name = key.split(".")
+            slots.setdefault(int(i), {}).setdefault(int(p), {})[name] = value
+        for i, (seat, moves) in enumerate(zip(self.seats, facts["moves"], strict=True)):
+            seat.moves[0] = moves
+            seat.optimiser.load_state_dict(seat.optimiser.state_dict() | {"state": slots.get(i, {})})
+        if self.position:
+            self.shuffle()
+
+
+FACTS = ("stage", "epoch", "position", "steps", "averaged_steps", "opened", "history", "counts")
+
+
+def play(run: Run, watch: Callable[[Run], None] | None = None) -> None:
+    """Play a run from where it stands to its end; `watch` is called after every step, when the run may be kept.
+
+    Raises
+    ------
+    TrainingDiverged
+        When the mean of a term over an epoch is NaN or infinite.
+    """
+    while not run.finished:
+        if not run.seats:
+            run.open_stage()
+        for _ in _epoch(run):
+            if watch:
+                watch(run)
+
+
+def _epoch(run: Run) -> Iterator[None]:
+    """The steps of one epoch from the run's position on; yields after each, with the run ready to be kept."""
+    game, stage = run.game, run.game.stages[run.stage]
+    bounds = game.bounds()
+    if not run.position:
+        run.shuffle()
+    epochs = game.epochs_of(stage)
+    while run.position < len(bounds):
+        start, stop = bounds[run.position]
+        shared = run.rows(-1, start, stop)
+        progress = (run.epoch + run.position / len(bounds)) / epochs
+        for i, seat in enumerate(run.seats):
+            if (run.steps + 1) % seat.player.every:
+                continue
+            x = run.rows(i, start, stop) if seat.player.own_rows else shared
+            batch = Batch(x, run.epoch, run.steps, progress, len(game.seeds), run.draw)
+            for _ in range(seat.player.repeat):
+                move(run, seat, batch)
+        if run.averaged is not run.nets:
+            _average(run)
+        run.position += 1
+        run.steps += 1
+        if run.position == len(bounds):
+            _close_epoch(run, stage)
+            yield
+            return
+        yield
+
+
+def move(run: Run, seat: Seat, batch: Batch) -> None:
+    """One update of one player."""
+    player = seat.player
+    seat.stand()
+    terms = player.loss(run.nets, batch)
+    # The sum over members of batch means: a member's gradient is what it would be alone.
+    means = {name: t.view(batch.members, -1).mean(1).sum() for name, t in terms.items()}
+    seat.optimiser.zero_grad()
+    torch.stack(list(means.values())).sum().backward(inputs=seat.parameters)
+    if player.optim.decay:
+        for group in seat.optimiser.param_groups:
+            group["lr"] = player.optim.lr / (1.0 + player.optim.decay * seat.moves[0])
+    seat.optimiser.step()
+    seat.moves[0] += 1
+    if player.after:
+        player.after(run.nets)
+    for name, mean in means.items():
+        key = f"{player.title}.{name}"
+        run.sums[key] = run.sums.get(key, 0.0) + mean.detach() / batch.members
+        run.counts[key] = run.counts.get(key, 0) + 1
+
+
+def _average(run: Run) -> None:
+    """Exponential moving average of all learned networks, buffers included, warmed up as min(d, (1+t)/(10+t))."""
+    t, decay = run.averaged_steps, run.game.ema
+    decay = min(decay, (1 + t) / (10 + t)) if run.game.ema_warmup else decay
+    with torch.no_grad():
+        torch._foreach_lerp_(run._mean, run._live, 1.0 - decay)
+    run.averaged_steps += 1
+
+
+def _close_epoch(run: Run, stage: Stage) -> None:
+    """Log the epoch's means, stop at the first that is not finite, and move on."""
+    means = {k: float(v) / run.counts[k] for k, v in run.sums.items()}
+    for key, value in means.items():
+        if not math.isfinite(value):
+            raise TrainingDiverged(
+                f"the loss term {key} became {value} in epoch {run.epoch + 1} of stage '{stage.name}': "
+                "lower `lr`, or check that the rows are scaled (`scale`)"
+            )
+    run.history.append({"stage": stage.name, "epoch": run.epoch, **means})
+    run.sums, run.counts, run.position = {}, {}, 0
+    run.epoch += 1
+    if run.epoch == run.game.epochs_of(stage):
+        run.stage, run.epoch, run.steps, run.opened, run.seats = run.stage + 1, 0, 0, False, []
