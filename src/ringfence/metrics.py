@@ -18,7 +18,7 @@ from sklearn.metrics import (
     roc_curve,
 )
 
-from ringfence.exceptions import InvalidData, InvalidParameter
+from .exceptions import InvalidData, InvalidParameter
 
 
 class PairedInterval(NamedTuple):

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 @contextmanager
 def steps_bar(total: int, title: str, *, show: bool) -> "Iterator[Any]":
-    """Open a bar of `total` steps that appears after a second, with the time left."""
-    with tqdm(total=total, desc=title, disable=not show, delay=1.0, leave=False, mininterval=0.2) as bar:
+    """Open a bar of `total` steps that appears after a second, with the time left; only a terminal gets one."""
+    with tqdm(total=total, desc=title, disable=None if show else True, delay=1.0, leave=False, mininterval=0.2) as bar:
         yield bar
 
 

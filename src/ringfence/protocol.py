@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ringfence.exceptions import InvalidData, InvalidParameter, unknown_name
-from ringfence.metrics import flag_top
+from .exceptions import InvalidData, InvalidParameter, unknown_name
+from .metrics import flag_top
 
 
 @dataclass(frozen=True, eq=False)

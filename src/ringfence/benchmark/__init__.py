@@ -1,0 +1,7 @@
+"""Methods × data × seeds → run records → tables beside the baselines and the published numbers."""
+
+from .execute import Setting
+from .job import Job
+from .runner import plan, run
+
+__all__ = ["Job", "Setting", "plan", "run"]

@@ -18,7 +18,7 @@ from sklearn.ensemble import IsolationForest
 from sklearn.neighbors import LocalOutlierFactor, NearestNeighbors
 from sklearn.svm import OneClassSVM
 
-from ringfence.exceptions import InvalidData
+from ..exceptions import InvalidData
 
 _CHUNK = 8192  # rows scored at once: bounds the memory, whatever the number of rows
 _QUANTILE = 0.95  # of the training scores: the cut

@@ -1,11 +1,11 @@
 """Loaders for the benchmark sets and for a user's own files. No detector is imported here."""
 
-from ringfence.data.catalog import CATALOG, BuiltIn, Rows, built_in
-from ringfence.data.digits import load_digits
-from ringfence.data.files import Loaded, load_file
-from ringfence.data.folder import data_folder, sha256_of
-from ringfence.data.kdd99 import Kdd99, load_kdd99
-from ringfence.data.mnist import load_mnist
+from .catalog import CATALOG, BuiltIn, Rows, built_in
+from .digits import load_digits
+from .files import Loaded, load_file
+from .folder import data_folder, sha256_of
+from .kdd99 import Kdd99, load_kdd99
+from .mnist import load_mnist
 
 __all__ = [
     "CATALOG",

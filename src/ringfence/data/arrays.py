@@ -3,13 +3,12 @@
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
-from ringfence.data.labels import claimed, looks_like_label
-from ringfence.data.table import Parsed
-from ringfence.exceptions import InvalidData, InvalidParameter
+from .labels import claimed, looks_like_label
+from .table import Parsed
+from ..exceptions import InvalidData, InvalidParameter
 
 _LABEL_KINDS = "buifU"
 
@@ -74,7 +73,7 @@ def _intact(read: Callable[[], Any], path: Path) -> Any:
     """Call ``read``; turn each way in which NumPy says "not such a file" into one line."""
     try:
         return read()
-    except (ValueError, EOFError, OSError, BadZipFile) as error:
+    except Exception as error:  # on damaged bytes NumPy, zipfile, zlib and tokenize each raise their own
         raise InvalidData(
             f"'{path}' can't be read: it is truncated, no NumPy file, or holds Python objects (a pickle),"
             " which are refused"

@@ -7,10 +7,10 @@ from typing import Final
 
 import numpy as np
 
-from ringfence.data.arrays import read_npy, read_npz
-from ringfence.data.labels import as_anomaly
-from ringfence.data.table import Parsed, read_csv
-from ringfence.exceptions import InvalidData, InvalidParameter
+from .arrays import read_npy, read_npz
+from .labels import as_anomaly
+from .table import Parsed, read_csv
+from ..exceptions import InvalidData, InvalidParameter
 
 READERS: Final[Mapping[str, Callable[[Path, str | None], Parsed]]] = {
     ".csv": read_csv,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ringfence.exceptions import InvalidData
+from ..exceptions import InvalidData
 
 ENVIRONMENT = "RINGFENCE_DATA"
 """Environment variable that names the data folder where no argument does."""

@@ -9,8 +9,8 @@ from typing import Final
 
 import numpy as np
 
-from ringfence.data.folder import locate, read_official
-from ringfence.exceptions import InvalidData
+from .folder import locate, read_official
+from ..exceptions import InvalidData
 
 NAMES: Final = (
     "kddcup.data_10_percent.gz",

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from ringfence.exceptions import InvalidData, InvalidParameter, unknown_name
+from ..exceptions import InvalidData, InvalidParameter, unknown_name
 
 LABEL_NAMES: Final = frozenset(
     ("y", "label", "labels", "class", "target", "anomaly", "is_anomaly", "outlier")
@@ -85,7 +85,9 @@ def as_anomaly(values: np.ndarray, label: str, normal: object, path: Path) -> np
         raise InvalidData(f"'{path}': row {int(np.argmax(empty)) + 1} has no label in '{label}'")
     is_normal = np.array([_same(text, str(normal).strip()) for text in texts], dtype=bool)
     if normal is None or not is_normal.any():
-        shown = ", ".join(texts[:_SHOWN]) + (", …" if len(texts) > _SHOWN else "")
+        shown = ", ".join(" ".join(text.split())[:40] for text in texts[:_SHOWN]) + (
+            ", …" if len(texts) > _SHOWN else ""
+        )
         state = (
             "needs the value that means normal"
             if normal is None

@@ -9,8 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ringfence.data.labels import claimed
-from ringfence.exceptions import InvalidData
+from .labels import claimed
+from ..exceptions import InvalidData
+
+_SHOWN = 40  # characters of a cell in an error
 
 
 class Parsed(NamedTuple):
@@ -32,7 +34,7 @@ class _Lines(NamedTuple):
 
     def cells(self) -> Iterator[list[str]]:
         """Yield the rows as cells; refuse one that is longer or shorter than the first line."""
-        for number, cells in enumerate(csv.reader(self.rows, delimiter=self.delimiter), 1):
+        for number, cells in enumerate(_split(self.rows, self.delimiter, self.path), 1):
             if len(cells) != len(self.names):
                 raise InvalidData(
                     f"'{self.path}': row {number} has {len(cells)} cells, expected {len(self.names)} as in"
@@ -92,10 +94,20 @@ def _lines(path: Path) -> _Lines:
         raise InvalidData(f"'{path}' is empty")
     unquoted = re.sub(r'"[^"]*"', "", lines[0])
     delimiter = next((mark for mark in "\t;," if mark in unquoted), ",")
-    first = [cell.strip() for cell in next(csv.reader(lines[:1], delimiter=delimiter))]
+    first = [cell.strip() for cell in next(_split(lines[:1], delimiter, path))]
     if any(first) and not any(_number(cell) is not None for cell in first):
         return _Lines(path, lines[1:], delimiter, _checked_names(first, path), True)
     return _Lines(path, lines, delimiter, [str(j + 1) for j in range(len(first))], False)
+
+
+def _split(lines: list[str], delimiter: str, path: Path) -> Iterator[list[str]]:
+    """Yield lines as cells."""
+    try:
+        yield from csv.reader(lines, delimiter=delimiter)
+    except csv.Error as error:
+        raise InvalidData(
+            f"'{path}' can't be read as CSV: {error}; is a quotation mark left open?"
+        ) from error
 
 
 def _checked_names(names: list[str], path: Path) -> list[str]:
@@ -142,7 +154,7 @@ def _find_fault(lines: _Lines, taken: list[int]) -> None:
             if value is not None and math.isfinite(value):
                 continue
             cell = cells[j].strip()
-            state = ("is empty" if not cell else f"is '{cell}'") + ", not a finite number"
+            state = ("is empty" if not cell else f"is '{cell[:_SHOWN]}'") + ", not a finite number"
             hint = (
                 ""
                 if lines.has_header or number > 1

@@ -31,6 +31,7 @@ from ..losses import Adversary, adversary_named, cross_entropy, l1
 from ..networks import Family
 from ..registry import Info, register
 from ..training import Batch, Player, Stage, Terms
+from .gan import judged
 
 
 @register("egbad")
@@ -69,25 +70,20 @@ class EGBAD(Detector):
         both = Player(("generator", "encoder"), self.generator_loss, self.adam, own_rows=self.own_rows)
         return [Stage((Player(("discriminator",), self.discriminator_loss, self.adam), both))]
 
+    def pairs(self, nets: Any, batch: Batch) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        """(x, E(x)) and (G(z), z) on fresh noise."""
+        z = batch.noise()
+        return (batch.x, nets.encoder(batch.x)), (nets.generator(z), z)
+
     def discriminator_loss(self, nets: Any, batch: Batch) -> Terms:
         """Real pairs (x, E(x)) against generated pairs (G(z), z)."""
-        adversary = adversary_named(self.adversary)
-        z = batch.noise()
-        real, fake = (batch.x, nets.encoder(batch.x)), (nets.generator(z), z)
-        return {
-            "real": adversary.real(nets.discriminator(*real)[0]),
-            "fake": adversary.fake(nets.discriminator(*fake)[0]),
-            **adversary.penalties(nets.discriminator, real, fake),
-        }
+        return judged(adversary_named(self.adversary), nets.discriminator, *self.pairs(nets, batch))
 
     def generator_loss(self, nets: Any, batch: Batch) -> Terms:
         """G wants its pairs to pass for real, E wants its own to pass for generated."""
         adversary = adversary_named(self.adversary)
-        z = batch.noise()
-        return {
-            "generator": adversary.fool(nets.discriminator(nets.generator(z), z)[0]),
-            "encoder": adversary.fool_real(nets.discriminator(batch.x, nets.encoder(batch.x))[0]),
-        }
+        real, fake = nets.discriminator.both(*self.pairs(nets, batch))
+        return {"generator": adversary.fool(fake), "encoder": adversary.fool_real(real)}
 
     def code(self, nets: Any, x: Tensor) -> Tensor:
         """E(x)."""

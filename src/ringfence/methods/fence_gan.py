@@ -149,7 +149,8 @@ class FenceGAN(Detector):
 
     def discriminator_loss(self, nets: Any, batch: Batch) -> Terms:
         """Eq. 6."""
-        return {**self.real_loss(nets, batch), **self.fake_loss(nets, batch)}
+        real, fake = nets.discriminator.both((batch.x,), (nets.generator(batch.noise()),))
+        return {"real": cross_entropy(real, 1.0), "fake": self.gamma * cross_entropy(fake, 0.0)}
 
     def real_loss(self, nets: Any, batch: Batch) -> Terms:
         """−log D(x)."""

@@ -16,6 +16,7 @@ Better Anomaly Detection", 2019.
 Differs from the paper in: nothing known; the papers give no network or rate for it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +25,7 @@ from torch import Tensor, nn
 
 from ..detector import Detector
 from ..losses import Adversary, adversary_named
-from ..networks import Family
+from ..networks import Discriminator, Family
 from ..registry import Info, register
 from ..training import Batch, Optim, Player, Stage, Terms
 
@@ -67,15 +68,20 @@ def gan_stage(adversary: Adversary, optim: Optim) -> Stage:
     """The game of Eq. 1 and 2: D, then G, each with an optimiser of its own."""
 
     def judge(nets: Any, batch: Batch) -> Terms:
-        made = nets.generator(batch.noise())
-        return {
-            "real": adversary.real(nets.discriminator(batch.x)[0]),
-            "fake": adversary.fake(nets.discriminator(made)[0]),
-            **adversary.penalties(nets.discriminator, (batch.x,), (made,)),
-        }
+        return judged(adversary, nets.discriminator, (batch.x,), (nets.generator(batch.noise()),))
 
     def imitate(nets: Any, batch: Batch) -> Terms:
         logit, _ = nets.discriminator(nets.generator(batch.noise()))
         return {"adversarial": adversary.fool(logit)}
 
     return Stage((Player(("discriminator",), judge, optim), Player(("generator",), imitate, optim)))
+
+
+def judged(adversary: Adversary, judge: Discriminator, real: Sequence[Tensor], fake: Sequence[Tensor]) -> Terms:
+    """Return a discriminator's terms on real and fake arguments, and its penalties."""
+    real_logit, fake_logit = judge.both(real, fake)
+    return {
+        "real": adversary.real(real_logit),
+        "fake": adversary.fake(fake_logit),
+        **adversary.penalties(judge, real, fake),
+    }

@@ -198,6 +198,24 @@ class Discriminator(nn.Module):
         if self.head.out_shape != (1,):
             raise InvalidParameter(f"layer table: a discriminator ends with one unit, got {self.head.out_shape}")
 
+        # Rows that share no batch statistics may share a pass.
+        self.rowwise = not any(isinstance(module, BatchNorm) for module in self.modules())
+        self.members = len(make.rngs)
+
+    def both(self, real: Sequence[Tensor], fake: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Logits of real and of fake arguments, each judged as a batch of its own.
+
+        One pass serves both where no layer mixes rows; with batch normalisation each gets its own statistics.
+        """
+        if not self.rowwise:
+            return self(*real)[0], self(*fake)[0]
+        joined = [
+            torch.cat([a.view(self.members, -1, *a.shape[1:]) for a in pair], 1).flatten(0, 1)
+            for pair in zip(real, fake, strict=True)
+        ]
+        logits = self(*joined)[0].view(self.members, 2, -1)
+        return logits[:, 0].flatten(), logits[:, 1].flatten()
+
     def forward(self, *arguments: Tensor) -> tuple[Tensor, Tensor]:
         """Judge one pair, triple … of arguments a row."""
         outs = [branch(a) for branch, a in zip(self.branches, arguments, strict=True)]

@@ -1,0 +1,168 @@
+"""Carry out one job: load, split, fit, score, measure; give the run record and the arrays that a report draws."""
+
+import platform
+import resource
+import subprocess
+import sys
+import time
+import warnings
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import sklearn
+import torch
+from numpy.typing import NDArray
+
+from .. import __version__
+from ..data import built_in, sha256_of
+from ..detector import Detector
+from ..exceptions import RingfenceError
+from ..metrics import evaluate
+from ..persist import plain
+from ..preprocess import ConstantColumns
+from ..protocol import Split, subsample_test
+from ..scoring import weighted_sum
+from .baselines import BASELINES
+from .job import Job
+
+Arrays = dict[str, NDArray[Any]]
+Record = dict[str, Any]
+
+GENERATED = 500
+TOP = 10
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all jobs of one call share.
+
+    Attributes
+    ----------
+    command
+        As typed, or the call in Python; goes into every record.
+    """
+
+    data_dir: str | None
+    command: str
+    threads: int = 1
+
+
+def execute(job: Job, setting: Setting) -> tuple[Record, Arrays]:
+    """Run a job in this process; a failure is a record with its reason in `status`."""
+    torch.set_num_threads(setting.threads)
+    record: Record = {
+        "id": job.id, "benchmark": job.benchmark, "case": job.case, "protocol": None, "role": job.role,
+        "method": job.method, "variant": job.variant, "preset": job.preset, "params": {}, "seed": job.seed,
+        "epochs": None, "budget": job.budget, "n_train": None, "n_test": None, "data_sha256": None,
+        "versions": versions(), "commit": commit(), "command": setting.command, "device": "cpu",
+        "threads": setting.threads,
+    }  # fmt: skip
+    wall, cpu = time.perf_counter(), time.process_time()
+    arrays: Arrays = {}
+    try:
+        rows = built_in(job.benchmark).load(setting.data_dir)
+        split = _limited(rows.split(job.case, job.seed), job)
+        x, test = rows.x[split.train], rows.x[split.test]
+        record |= {
+            "protocol": split.name, "n_train": len(x), "n_test": len(test),
+            "data_sha256": sha256_of(x, test, split.anomaly),
+        }  # fmt: skip
+        wall, cpu = time.perf_counter(), time.process_time()
+        found, arrays = _judge_baseline(job, x, test, split) if job.role == "baseline" else _judge(job, x, test, split)
+        if rows.columns:
+            arrays["columns"] = np.array(rows.columns)
+        record |= found | {"status": "ok"}
+    except RingfenceError as error:
+        record |= {"status": f"failed: {error}", "metrics": {}, "parts": {}}
+    return record | {
+        "wall_s": round(time.perf_counter() - wall, 3),
+        "cpu_s": round(time.process_time() - cpu, 3),
+        "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+    }, arrays
+
+
+def _limited(split: Split, job: Job) -> Split:
+    if job.train_rows is not None and job.train_rows < len(split.train):
+        rng = np.random.default_rng(job.seed)
+        train = np.sort(rng.permutation(split.train)[: job.train_rows])
+        split = Split(train, split.test, split.anomaly, split.name)
+    return split if job.judged_rows is None else subsample_test(split, job.judged_rows, job.seed)
+
+
+def _judge_baseline(job: Job, x: NDArray[Any], test: NDArray[Any], split: Split) -> tuple[Record, Arrays]:
+    fitted = BASELINES[job.method].fit(x, job.seed)
+    scores = fitted.anomaly_score(test)
+    top = np.argsort(-scores, kind="stable")[:TOP]
+    arrays = {
+        "scores": scores, "anomaly": split.anomaly, "threshold": np.array(fitted.threshold),
+        "top_index": split.test[top], "top_rows": test[top],
+    }  # fmt: skip
+    return {"metrics": evaluate(scores, split.anomaly, fitted.threshold), "parts": {}}, arrays
+
+
+def _judge(job: Job, x: NDArray[Any], test: NDArray[Any], split: Split) -> tuple[Record, Arrays]:
+    det = job.detector(len(x))
+    with warnings.catch_warnings():
+        # KDD99 has constant columns by its nature; the warning is for users' own tables.
+        warnings.simplefilter("ignore", ConstantColumns)
+        det = det.fit(x) if job.role == "trained" else det.fit_untrained(x)
+    parts = det.parts(test)
+    kinds = {kind: weighted_sum(parts, weights) for kind, weights in det.scores.items()}
+    scores = kinds[det.score_kind or next(iter(kinds))]
+    metrics = evaluate(scores, split.anomaly, det.threshold_)
+    alone = {f"score:{k}": v for k, v in kinds.items()} | {f"part:{k}": v for k, v in parts.items()}
+    record = {
+        "params": plain(det), "epochs": det.n_iter_ if job.role == "trained" else 0, "device": str(det._device),
+        "metrics": metrics,
+        "parts": {k: evaluate(v, split.anomaly, 0.0)["auroc"] for k, v in alone.items()},
+    }  # fmt: skip
+    return record, _arrays(det, scores, test, split)
+
+
+def _arrays(det: Detector, scores: NDArray[Any], test: NDArray[Any], split: Split) -> Arrays:
+    top = np.argsort(-scores, kind="stable")[:TOP]
+    arrays: Arrays = {
+        "scores": scores, "anomaly": split.anomaly, "threshold": np.array(det.threshold_),
+        "top_index": split.test[top], "top_rows": test[top],
+        "generated": det.anomaly_score(det.sample(min(GENERATED, len(test)), random_state=0)),
+    }  # fmt: skip
+    if hasattr(det, "reconstruct"):
+        arrays["top_remade"] = det.reconstruct(test[top])
+    last = [entry for entry in det.history_ if entry["stage"] == det.history_[-1]["stage"]] if det.history_ else []
+    if last:
+        terms = [k for k in last[0] if k not in ("stage", "epoch")]
+        arrays["terms"] = np.array(terms)
+        arrays["losses"] = np.array([[entry[t] for t in terms] for entry in last])
+    return arrays
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Versions of what a result depends on."""
+    return {
+        "ringfence": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "scikit-learn": sklearn.__version__,
+        "platform": f"{sys.platform} {platform.machine()}",
+    }
+
+
+@cache
+def commit() -> str | None:
+    """Commit of the checkout that this code runs from, with "+" where files under src differ; None elsewhere."""
+    here = Path(__file__).parent
+
+    def git(*words: str) -> str | None:
+        try:
+            done = subprocess.run(["git", "-C", str(here), *words], capture_output=True, text=True, check=True)
+        except (OSError, subprocess.CalledProcessError):
+            return None
+        return done.stdout.strip()
+
+    head = git("rev-parse", "HEAD")
+    return head and head + ("+" if git("status", "--porcelain", "--", str(here.parent)) else "")

@@ -1,0 +1,83 @@
+"""One run of a benchmark, as data: what is fitted on which rows, and the identity of that."""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from ..configure import detector_for
+from ..detector import Detector
+from ..registry import method_named
+
+# A quick run takes so many steps at most, at a rate that learns in so few; its record says so.
+QUICK_STEPS = 300
+QUICK_LR = 1e-3
+# Methods that search for every row are judged on so many seeded test rows, unless the caller names a number.
+SEARCHED_ROWS = 1_000
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one run does.
+
+    Attributes
+    ----------
+    role
+        "trained", "untrained" (the same networks as they were drawn) or "baseline".
+    variant
+        "default", or the preset's "printed" or "released"; "-" for a baseline.
+    changes
+        Hyperparameters that differ from the defaults or the preset.
+    quick
+        A budget of a few hundred steps.
+    train_rows, test_rows
+        Seeded choices of so many rows; None takes all (1,000 test rows for methods that search).
+    """
+
+    benchmark: str
+    case: str
+    seed: int
+    role: str
+    method: str
+    variant: str = "-"
+    preset: str | None = None
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    quick: bool = False
+    train_rows: int | None = None
+    test_rows: int | None = None
+
+    @property
+    def id(self) -> str:
+        """Sixteen hexadecimal digits of everything above."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+    @property
+    def judged_rows(self) -> int | None:
+        """Most test rows, None for all."""
+        searches = self.role != "baseline" and method_named(self.method).info.cost == "search"
+        return SEARCHED_ROWS if searches and self.test_rows is None else self.test_rows
+
+    @property
+    def budget(self) -> str:
+        """The budget in words, as the record states it."""
+        said = [
+            f"quick: at most {QUICK_STEPS} steps at lr {QUICK_LR:g}" if self.quick else "",
+            "" if self.train_rows is None else f"{self.train_rows:,} seeded training rows",
+            "" if self.judged_rows is None else f"{self.judged_rows:,} seeded test rows",
+        ]
+        return "; ".join(s for s in said if s) or "full"
+
+    def untrained(self) -> "Job":
+        """Return the foil of this job."""
+        return replace(self, role="untrained")
+
+    def detector(self, n_train: int) -> Detector:
+        """Return the unfitted detector, seeded, for so many training rows."""
+        plain = detector_for(self.method, preset=self.preset, variant=self.variant)
+        # The rates of papers are made for far more steps than a quick run takes.
+        steps = math.ceil(n_train / plain.batch_size)
+        quick = {"epochs": max(1, QUICK_STEPS // steps), "lr": QUICK_LR} if self.quick else {}
+        changes = {"random_state": self.seed, **quick, **self.changes}
+        return detector_for(self.method, preset=self.preset, variant=self.variant, changes=changes)

@@ -1,0 +1,127 @@
+"""Run many jobs, each in a process of its own, and append their records as they come."""
+
+import json
+import multiprocessing
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..data import built_in
+from ..exceptions import InvalidData, InvalidParameter, RingfenceError, unknown_name
+from ..progress import steps_bar
+from ..registry import method_named, methods
+from .baselines import BASELINES
+from .execute import Arrays, Record, Setting, execute
+from .job import Job
+from .tables import read_records
+
+RECORDS, RUNS = "records.jsonl", "runs"
+
+
+def plan(
+    benchmark: str,
+    methods_: Sequence[str] = (),
+    *,
+    cases: Sequence[str] = (),
+    seeds: int = 1,
+    preset: str | None = None,
+    variant: str = "printed",
+    changes: Mapping[str, Any] | None = None,
+    quick: bool = False,
+    train_rows: int | None = None,
+    test_rows: int | None = None,
+    baselines: bool = True,
+) -> list[Job]:
+    """Return the jobs of a benchmark: for every case and seed each method, its untrained self, and the baselines.
+
+    Raises
+    ------
+    InvalidParameter
+        For an unknown benchmark, case, method, preset or hyperparameter, or a number out of its range; before
+        anything runs.
+    """
+    known = built_in(benchmark)
+    for name, value, least in (("seeds", seeds, 1), ("train_rows", train_rows, 2), ("test_rows", test_rows, 2)):
+        if value is not None and value < least:
+            raise InvalidParameter(f"{name}={value}: allowed are whole numbers ≥ {least}")
+    jobs: list[Job] = []
+    for case in cases or known.cases:
+        if case not in known.cases:
+            raise InvalidParameter(unknown_name(f"case of {benchmark}", case, known.cases))
+        for seed in range(seeds):
+            for method in methods_ or methods():
+                method_named(method)
+                job = Job(
+                    benchmark, case, seed, "trained", method, variant if preset else "default", preset,
+                    dict(changes or {}), quick, train_rows, test_rows,
+                )  # fmt: skip
+                job.detector(n_train=1000)
+                jobs += [job, job.untrained()]
+            if baselines:
+                jobs += [
+                    Job(benchmark, case, seed, "baseline", b, train_rows=train_rows, test_rows=test_rows)
+                    for b in BASELINES
+                ]
+    return jobs
+
+
+def run(jobs: Sequence[Job], out: Path, setting: Setting, *, workers: int = 1, verbose: int = 0) -> list[Record]:
+    """Run what `out` has no good record of yet, and return the records of all these jobs.
+
+    Each record is appended to `out/records.jsonl` as it comes, its arrays go to `out/runs/<id>.npz`; a call that was
+    stopped goes on where it stood.
+    """
+    if workers < 1:
+        raise InvalidParameter(f"workers={workers}: allowed are whole numbers ≥ 1")
+    try:
+        (out / RUNS).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidData(f"{out} can't be written: {error.strerror}") from error
+    done = {r["id"] for r in read_records(out) if r["status"] == "ok"} if (out / RECORDS).exists() else set()
+    missing = [job for job in jobs if job.id not in done]
+    context = multiprocessing.get_context("forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else None)
+    if context.get_start_method() == "forkserver":
+        context.set_forkserver_preload(["ringfence.benchmark.execute", "torch._dynamo"])
+    with (
+        steps_bar(len(missing), "benchmark", show=bool(verbose)) as bar,
+        ProcessPoolExecutor(workers, mp_context=context, max_tasks_per_child=1) as pool,
+    ):
+        futures = {pool.submit(execute, job, setting): job for job in missing}
+        try:
+            for future in as_completed(futures):
+                record, arrays = _outcome(future, futures[future])
+                _keep(out, record, arrays)
+                bar.update()
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    wanted = {job.id for job in jobs}
+    latest = {r["id"]: r for r in read_records(out)}
+    return [r for r in latest.values() if r["id"] in wanted]
+
+
+def _outcome(future: "Future[tuple[Record, Arrays]]", job: Job) -> tuple[Record, Arrays]:
+    try:
+        return future.result()
+    except BrokenProcessPool as error:
+        raise RingfenceError(
+            f"the process of {job.method} on {job.benchmark} case {job.case} seed {job.seed} was killed (out of memory?)"
+        ) from error
+
+
+def _keep(out: Path, record: Record, arrays: Arrays) -> None:
+    if arrays:
+        handle, name = tempfile.mkstemp(dir=out / RUNS, suffix=".part")
+        with os.fdopen(handle, "wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **arrays)
+        Path(name).chmod(0o644)
+        os.replace(name, out / RUNS / f"{record['id']}.npz")
+    with (out / RECORDS).open("a", encoding="utf-8") as file:
+        file.write(json.dumps(record) + "\n")
+

@@ -1,0 +1,187 @@
+"""What the commands do, as functions: fit a model on named data, score with it, run the demo."""
+
+import csv
+import os
+import tempfile
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .benchmark import Setting, plan, run
+from .benchmark.job import QUICK_LR, QUICK_STEPS
+from .configure import detector_for
+from .data import CATALOG, built_in, load_file
+from .detector import Detector
+from .exceptions import InvalidData, InvalidParameter
+from .persist import is_kept, load, remove
+from .report import write_report
+
+
+@dataclass(frozen=True)
+class Named:
+    """Rows that a name or a path stands for."""
+
+    x: NDArray[Any]
+    columns: tuple[str, ...] | None
+    source: str
+
+
+def rows_of(
+    data: str,
+    part: str,
+    *,
+    seed: int = 0,
+    data_dir: str | None = None,
+    label: str | None = None,
+    normal: str | None = None,
+) -> Named:
+    """Return the rows of DATA.
+
+    Parameters
+    ----------
+    data
+        A path to .csv, .npy or .npz; or a built-in set ("digits", "mnist", "kdd99"), whole, or as "digits:3" the rows
+        of that case: those that train it or those that test it.
+    part
+        "train" or "test"; matters for a case, and drops labelled anomalies from "train".
+    """
+    name, _, case = data.partition(":")
+    if name in CATALOG:
+        rows = built_in(name).load(data_dir)
+        if not case:
+            return Named(rows.x, rows.columns, f"{name}, all {len(rows.x):,} rows")
+        split = rows.split(case, seed)
+        chosen = split.train if part == "train" else split.test
+        return Named(rows.x[chosen], rows.columns, f"{name} case {case}, {part} rows of seed {seed}")
+    loaded = load_file(data, label, normal, drop_label=part == "test")
+    if part == "test" or loaded.labels is None:
+        return Named(loaded.x, loaded.columns, loaded.name)
+    kept = loaded.x[~loaded.labels]
+    left = int(loaded.labels.sum())
+    return Named(kept, loaded.columns, f"{loaded.name}, without {left:,} rows that '{label}' calls anomalies")
+
+
+def fit(
+    data: str,
+    method: str,
+    out: Path,
+    *,
+    preset: str | None = None,
+    variant: str = "printed",
+    changes: Mapping[str, Any] | None = None,
+    quick: bool = False,
+    data_dir: str | None = None,
+    label: str | None = None,
+    normal: str | None = None,
+    verbose: int = 0,
+) -> tuple[Detector, Named]:
+    """Fit a method on DATA and save the model to the folder `out`.
+
+    The unfinished run is kept beside it as `out` + ".partial": a fit that was stopped goes on from there when called
+    again in the same way.
+    """
+    if label is not None and normal is None:
+        raise InvalidParameter(f"label={label!r} needs the value that means normal: add --normal VALUE")
+    wanted = {"random_state": 0, "verbose": verbose, **(changes or {})}
+    detector = detector_for(method, preset=preset, variant=variant, changes=wanted)
+    writable(out)
+    rows = rows_of(data, "train", seed=int(wanted["random_state"]), data_dir=data_dir, label=label, normal=normal)
+    if quick:
+        steps = -(-len(rows.x) // detector.batch_size)
+        detector.set_params(epochs=max(1, QUICK_STEPS // steps), lr=QUICK_LR)
+    partial = partial_of(out)
+    detector.fit(rows.x, checkpoint=partial)
+    if rows.columns is not None:
+        detector.feature_names_in_ = np.array(rows.columns, dtype=object)
+    detector.save(out)
+    remove(partial)
+    return detector, rows
+
+
+def partial_of(out: Path) -> Path:
+    """Return the folder in which the unfinished run of a model is kept."""
+    return out.with_name(f"{out.name}.partial")
+
+
+def kept_of(out: Path) -> str:
+    """Say what an interrupted fit left, in one line."""
+    partial = partial_of(out)
+    if is_kept(partial):
+        return f"the run so far is kept in {partial}; the same command goes on from there"
+    return "it was too early to keep anything"
+
+
+def score(
+    model: Path,
+    data: str,
+    out: Path,
+    *,
+    seed: int = 0,
+    data_dir: str | None = None,
+    label: str | None = None,
+    verbose: int = 0,
+) -> tuple[Detector, NDArray[np.float64]]:
+    """Score DATA with a saved model and write `row, anomaly_score, is_anomaly` for every row to the CSV file `out`."""
+    detector = load(model)
+    detector.set_params(verbose=verbose)
+    writable(out)
+    rows = rows_of(data, "test", seed=seed, data_dir=data_dir, label=label)
+    _same_columns(detector, rows)
+    with warnings.catch_warnings():
+        # The names were compared above; what is scored is a plain array.
+        warnings.filterwarnings("ignore", message="X does not have valid feature names")
+        scores = detector.anomaly_score(rows.x)
+    handle, name = tempfile.mkstemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent)
+    try:
+        with os.fdopen(handle, "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(["row", "anomaly_score", "is_anomaly"])
+            flags = (scores > detector.threshold_).astype(int)
+            writer.writerows(zip(range(len(scores)), map(repr, scores.tolist()), flags.tolist(), strict=True))
+        Path(name).chmod(0o644)
+        os.replace(name, out)
+    finally:
+        Path(name).unlink(missing_ok=True)
+    return detector, scores
+
+
+def demo(out: Path, *, quick: bool = False, workers: int = 2, verbose: int = 0) -> tuple[list[dict[str, Any]], Path]:
+    """Make each digit in turn the anomaly, run every method and baseline, and write the report; needs no file.
+
+    Returns
+    -------
+    The run records, and the path of the report.
+    """
+    command = f"ringfence demo --out {out}{' --quick' if quick else ''}"
+    records = run(plan("digits", quick=quick), out, Setting(None, command), workers=workers, verbose=verbose)
+    return records, write_report(out, out / "report.html")
+
+
+def writable(out: Path) -> None:
+    """Refuse a place that can't be written before anything runs for it."""
+    parent = out.parent
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=parent):
+            pass
+    except OSError as error:
+        raise InvalidData(f"can't write {out}: {error.strerror}") from error
+
+
+def _same_columns(detector: Detector, rows: Named) -> None:
+    """Refuse a table whose columns have other names than at fit, or another order."""
+    fitted = getattr(detector, "feature_names_in_", None)
+    if fitted is None or rows.columns is None or tuple(fitted) == rows.columns:
+        return
+    missing = [c for c in fitted if c not in rows.columns]
+    strange = [c for c in rows.columns if c not in fitted]
+    faults = [
+        f"missing {', '.join(map(repr, missing[:5]))}" if missing else "",
+        f"not known from fit {', '.join(map(repr, strange[:5]))}" if strange else "",
+    ]
+    raise InvalidData(f"columns of {rows.source}: {'; '.join(f for f in faults if f) or 'in another order than at fit'}")
