@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -29,7 +30,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     torch.set_num_threads(args.threads)  # small networks: a second thread gains little and can cost much
     command: Callable[[argparse.Namespace], None] = args.run
     try:
-        command(args)
+        with warnings.catch_warnings():
+            warnings.simplefilter("once")
+            warnings.showwarning = _note
+            command(args)
     except KeyboardInterrupt:
         kept = workflow.kept_of(args.out) if command is _fit else getattr(args, "kept", "nothing was written")
         return _fail(f"interrupted: {kept}", INTERRUPTED)
@@ -40,6 +44,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         return _fail(f"{error.filename or 'file'}: {error.strerror or error}", USAGE_ERROR)
     return 0
+
+
+def _note(message: Warning | str, *_: Any) -> None:
+    """Print a warning as a line for people, without the place in the code."""
+    print(f"ringfence: note: {' '.join(str(message).split())}", file=sys.stderr)
 
 
 def _fail(message: str, status: int) -> int:
@@ -205,3 +214,7 @@ def _tuned(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="any hyperparameter")
     parser.add_argument("--quick", action="store_true", help="a budget of a few hundred steps")
     _shared(parser)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -99,7 +99,9 @@ class Preprocess:
             columns = ", ".join(str(c) for c in np.flatnonzero(constant)[:10])
             more = f" and {constant.sum() - 10} more" if constant.sum() > 10 else ""
             warnings.warn(
-                f"columns {columns}{more} have one value in all training rows", ConstantColumns, stacklevel=4
+                f"columns {columns}{more} (counted from 0) have one value in all training rows",
+                ConstantColumns,
+                stacklevel=4,
             )
         # A width of 0, or one that rounding alone has made, would turn a constant column into noise.
         tiny = np.abs(shift) * 1e-12

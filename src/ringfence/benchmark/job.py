@@ -9,6 +9,7 @@ from typing import Any
 
 from ..configure import detector_for
 from ..detector import Detector
+from ..presets import parameters
 from ..registry import method_named
 
 # A quick run takes so many steps at most, at a rate that learns in so few; its record says so.
@@ -62,7 +63,10 @@ class Job:
     @property
     def budget(self) -> str:
         """The budget in words, as the record states it."""
+        printed = parameters(self.method, self.preset, self.variant).get("epochs") if self.preset else None
+        epochs = self.changes.get("epochs", printed)
         said = [
+            "" if epochs == printed else f"{epochs} epochs of the preset's {printed}" if printed else f"{epochs} epochs",
             f"quick: at most {QUICK_STEPS} steps at lr {QUICK_LR:g}" if self.quick else "",
             "" if self.train_rows is None else f"{self.train_rows:,} seeded training rows",
             "" if self.judged_rows is None else f"{self.judged_rows:,} seeded test rows",

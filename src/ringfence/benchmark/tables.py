@@ -132,7 +132,7 @@ class Section:
 
 
 class Cell(NamedTuple):
-    """What a table shows, and the full number behind it, if there is one."""
+    """What a table shows and the full number behind it: NaN if there is none, None in a column of words."""
 
     text: str
     value: float | None = None
@@ -233,12 +233,12 @@ def _section(place: Place, runs: Mapping[tuple[Name, str, int], Record]) -> Sect
 def share(value: float, sign: str = "") -> Cell:
     """Show a figure between 0 and 1, or a difference of two with its sign, to three decimals."""
     if math.isnan(value):
-        return Cell("-")
+        return Cell("-", value)
     return Cell(re.sub(r"^([+-]?)0\.", r"\1.", f"{value:{sign}.3f}"), value)
 
 
 def _amount(value: float, decimals: int = 0) -> Cell:
-    return Cell("-") if math.isnan(value) else Cell(f"{value:,.{decimals}f}", value)
+    return Cell("-" if math.isnan(value) else f"{value:,.{decimals}f}", value)
 
 
 def _all(values: Iterable[Any]) -> Cell:
@@ -246,7 +246,7 @@ def _all(values: Iterable[Any]) -> Cell:
     found = sorted({int(value) for value in values if value is not None})
     if len(found) < 2:
         return _amount(found[0] if found else math.nan)
-    return Cell(f"{found[0]}-{found[-1]}")
+    return Cell(f"{found[0]}-{found[-1]}", math.nan)
 
 
 def _who(row: Row) -> tuple[Cell, ...]:

@@ -20,6 +20,7 @@ Differs from the paper in:
 * The released code scores with the averaged generator and the last discriminator (it hands D the generator's average
   by mistake); we average both.
 * A higher weight of the L1 term is what AnoGAN and EGBAD print; ALAD's copy of AnoGAN swaps the two weights.
+* The released code leaves KDD99 unscaled: variant "released".
 * Schlegl et al.'s own text was not at hand; their network is not among the presets.
 """
 

@@ -20,7 +20,8 @@ Differs from the paper in:
 * ε in Eq. 3 (see above), and 10⁻⁶ in the denominator of Eq. 4, where a collapsed generator would divide by 0.
 * The released code differs from the text, and the variant "released" follows the code: cross-entropy to α; 15 epochs
   of D alone before the game; D before G; D updated on real and on generated rows apart, by one Adam (which makes γ
-  weigh on the shared moments only); the generator in inference mode while D learns; ReLU before batch norm.
+  weigh on the shared moments only); the generator in inference mode while D learns; and for MNIST ReLU before batch
+  norm, β₁ = .5 and rates that do not decay.
 * The code chose its epoch on labelled validation anomalies and printed precision-recall with the normal class
   positive; nothing here sees a label.
 """

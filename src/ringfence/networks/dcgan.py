@@ -20,14 +20,17 @@ class DCGAN(Family):
     chunk = 128
 
     def encoder_table(self) -> Table:
-        """x → pyramid → z."""
-        return [*self._down("batch"), Row("dense", self.latent_dim)]
+        """x → pyramid → 128 → z."""
+        return [*self._down("batch"), Row("dense", MOST_MAPS, act="leaky_relu"), Row("dense", self.latent_dim)]
 
     def generator_table(self) -> Table:
-        """z → the smallest level → transposed pyramid → x in [−1, 1]."""
+        """z → 128 → the smallest level → transposed pyramid → x in [−1, 1]."""
         sizes = self._sizes()
         maps = self._maps()
-        table = [Row("dense", (maps[-1], *sizes[-1]), norm="batch", act="relu")]
+        table = [
+            Row("dense", MOST_MAPS, norm="batch", act="relu"),
+            Row("dense", (maps[-1], *sizes[-1]), norm="batch", act="relu"),
+        ]
         for level in range(len(sizes) - 2, 0, -1):
             table.append(Row("conv_transpose", maps[level - 1], size=sizes[level], norm="batch", act="relu"))
         return [*table, Row("conv_transpose", self.shape[0], size=sizes[0], act="tanh")]

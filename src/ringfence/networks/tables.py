@@ -45,6 +45,7 @@ ACTIVATIONS: dict[str, Callable[[float], nn.Module] | None] = {
     "tanh": lambda slope: nn.Tanh(),
     "sigmoid": lambda slope: nn.Sigmoid(),
 }
+ORDERS = ("norm_act", "act_norm")
 
 
 @dataclass(frozen=True)
@@ -71,9 +72,10 @@ class Row:
         for key in row:
             if key not in known:
                 raise InvalidParameter(f"layer table: {unknown_name('key', key, known)}")
-        for key, allowed in (("op", OPERATIONS), ("norm", NORMS), ("act", ACTIVATIONS)):
-            if row.get(key, "linear" if key == "act" else "none") not in allowed:
-                raise InvalidParameter(f"layer table: {unknown_name(key, row.get(key), allowed)}")
+        for key, allowed in (("op", OPERATIONS), ("norm", NORMS), ("act", ACTIVATIONS), ("order", ORDERS)):
+            value = row.get(key, getattr(cls, key, None))
+            if value not in allowed:
+                raise InvalidParameter(f"layer table: {unknown_name(key, value, allowed)}")
         values = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}
         if "units" not in values:
             raise InvalidParameter(f"layer table: a row needs `units`, got {dict(row)}")

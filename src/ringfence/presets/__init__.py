@@ -4,6 +4,7 @@
 `published` (the numbers that the paper prints) and `source`. A variant may name another in `base` and change some keys.
 """
 
+import copy
 import tomllib
 from functools import cache
 from importlib.resources import files
@@ -39,5 +40,5 @@ def entry(method: str, name: str, variant: str) -> dict[str, Any]:
 
 def parameters(method: str, name: str, variant: str) -> dict[str, Any]:
     """Hyperparameters of a preset, its layer tables among them."""
-    found = entry(method, name, variant)
+    found = copy.deepcopy(entry(method, name, variant))  # the file is read once, and tables can be changed
     return {**found.get("parameters", {}), "layers": found.get("layers")}

@@ -1,0 +1,170 @@
+"""Write a page a method: docstring, networks, presets, the records of it beside the baselines, and its notes.
+
+usage: python scripts/method_pages.py [DIR]      (default: docs/methods)
+
+What stands in the pages comes from src/ringfence/methods, src/ringfence/presets, records/ and docs/methods/notes; edit
+those, not the pages. tests/test_docs.py holds that the committed pages are what this writes.
+"""
+
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ringfence import methods
+from ringfence.benchmark.tables import Section, read_records, sections, share
+from ringfence.detector import Detector
+from ringfence.networks import INITIALISERS, Maker, family_for
+from ringfence.networks.tables import Discriminator, Network, Row
+from ringfence.presets import entry, names
+
+ROOT = Path(__file__).resolve().parent.parent
+MADE = "<!-- written by scripts/docs: edit the docstring, the preset, the records or docs/methods/notes -->"
+
+
+def main(out: Path) -> None:
+    """Write the pages and their index."""
+    out.mkdir(parents=True, exist_ok=True)
+    found = [s for folder in sorted((ROOT / "records").iterdir()) if folder.is_dir() for s in _sections(folder)]
+    for name, cls in methods().items():
+        (out / f"{name}.md").write_text(page(name, cls, found), encoding="utf-8")
+    (out / "README.md").write_text(index(), encoding="utf-8")
+
+
+def _sections(folder: Path) -> list[tuple[str, Section]]:
+    return [(folder.name, section) for section in sections(read_records(folder))]
+
+
+def index() -> str:
+    """List the methods."""
+    rows = [
+        (f"[{name}]({name}.md)", cls.info.title, str(cls.info.year), cls.info.cost, cls.info.source)
+        for name, cls in methods().items()
+    ]
+    return "\n".join([MADE, "", "# Methods", "", *_markdown(("method", "idea", "year", "scoring", "source"), rows), ""])
+
+
+def page(name: str, cls: type[Detector], found: list[tuple[str, Section]]) -> str:
+    """Return the page of one method."""
+    notes = ROOT / "docs" / "methods" / "notes" / f"{name}.md"
+    lines = [MADE, "", f"# {cls.__name__}", "", *_docstring(cls), "", "## Use", "", *_use(name, cls), ""]
+    lines += ["## Networks by default", "", *_defaults(cls), ""]
+    for preset, variants in names(name).items():
+        for variant in variants:
+            lines += [f"## Preset `{preset}`, variant `{variant}`", "", *_preset(name, preset, variant), ""]
+    lines += ["## What it reached here", "", *_reached(name, found), ""]
+    lines += [notes.read_text(encoding="utf-8").strip(), ""] if notes.exists() else []
+    return re.sub("\n{3,}", "\n\n", "\n".join(lines)).rstrip() + "\n"
+
+
+def _docstring(cls: type[Detector]) -> list[str]:
+    text = sys.modules[cls.__module__].__doc__ or ""
+    # reStructuredText's literal blocks are indented, which Markdown reads as code too.
+    return re.sub(r"^::$", "", re.sub(r"(\S)::$", r"\1:", text.strip(), flags=re.M), flags=re.M).splitlines()
+
+
+def _use(name: str, cls: type[Detector]) -> list[str]:
+    kinds = "; ".join(
+        f"`{kind}` = {' + '.join(f'{w:g} · {p}' for p, w in weights.items())}" for kind, weights in cls.scores.items()
+    )
+    return [
+        "```python",
+        f"from ringfence import {cls.__name__}",
+        "",
+        f"det = {cls.__name__}(random_state=0).fit(normal_rows)",
+        "det.anomaly_score(new_rows)   # higher = more anomalous",
+        "det.parts(new_rows)           # the parts of the score, unweighted",
+        "```",
+        "",
+        f"`ringfence fit data.csv --method {name} --out model` does the same from the command line.",
+        "",
+        f"Score kinds: {kinds}. Cost of scoring: {cls.info.cost}.",
+    ]
+
+
+def _built(cls: type[Detector], shape: tuple[int, ...], det: Detector) -> dict[str, torch.nn.Module]:
+    rng = torch.Generator().manual_seed(0)
+    make = Maker(INITIALISERS[det.init], [rng], lambda count: torch.zeros(count, det.latent_dim))
+    with torch.no_grad():
+        return det.build(family_for(shape)(shape, det.latent_dim, det.layers, make))
+
+
+def _defaults(cls: type[Detector]) -> list[str]:
+    lines: list[str] = []
+    for title, shape in (("a table of 64 columns", (64,)), ("images of 8×8", (1, 8, 8))):
+        lines += [f"For {title}:", "", *_networks(_built(cls, shape, cls())), ""]
+    return lines
+
+
+def _networks(nets: Mapping[str, torch.nn.Module]) -> list[str]:
+    rows = []
+    for name, net in nets.items():
+        parts: Iterable[tuple[str, Any]] = [("", net)]
+        if isinstance(net, Discriminator):
+            branches = [(f" branch {i + 1}", b) for i, b in enumerate(net.branches) if len(net.branches) > 1]
+            parts = [*branches, (" features", net.trunk), (" logit", net.head)]
+        for part, network in parts:
+            if isinstance(network, Network):
+                count = sum(p.numel() for p in network.parameters())
+                rows.append((name + part, " → ".join(_row(r) for r in network.table), f"{count:,}"))
+    return _markdown(("network", "layers", "parameters"), rows)
+
+
+def _row(row: Row) -> str:
+    units = "×".join(map(str, row.units)) if isinstance(row.units, tuple) else str(row.units)
+    sized = "" if row.op == "dense" else f" k{row.kernel} s{row.stride}"
+    act = f"{row.act} {row.slope:g}" if row.act == "leaky_relu" else row.act
+    tail = [row.norm if row.norm != "none" else "", act if act != "linear" else ""]
+    tail = tail if row.order == "norm_act" else tail[::-1]
+    dropped = f"dropout {row.dropout:g}" if row.dropout else ""
+    return " ".join(t for t in (f"{row.op.replace('_', ' ')} {units}{sized}", *tail, dropped) if t)
+
+
+def _preset(name: str, preset: str, variant: str) -> list[str]:
+    found = entry(name, preset, variant)
+    det = methods()[name].preset(preset, variant)
+    shape = {"kdd99": (121,), "mnist": (1, 28, 28)}[preset]
+    params = ", ".join(f"`{k}={v!r}`" for k, v in found["parameters"].items())
+    lines = [f"Source: {found['source']}.", "", params, "", *_networks(_built(type(det), shape, det)), ""]
+    for printed in (v for k, v in found.items() if k.startswith("published")):
+        figures = ", ".join(f"{k} {v:g}" for k, v in printed.items() if k != "score")
+        lines += [f"Published with score `{printed['score']}` (the papers flag the top 20 %): {figures}.", ""]
+    return lines
+
+
+def _reached(name: str, found: list[tuple[str, Section]]) -> list[str]:
+    lines: list[str] = []
+    for folder, section in found:
+        rows = []
+        for row in section.rows:
+            if row.name.role == "trained" and row.name.method != name:
+                continue
+            auroc, gain = row.metric("auroc"), row.gain
+            low_high = (
+                f"{share(gain.mean, '+').text} [{share(gain.low, '+').text}, {share(gain.high, '+').text}]" if gain else "-"
+            )
+            rows.append(
+                (
+                    row.name.label,
+                    *(share(v).text for v in (auroc.mean, auroc.sd)),
+                    low_high,
+                    *(share(row.metric(m).mean).text for m in ("ap", "f1", "oracle_f1")),
+                )
+            )
+        if any(row.name.method == name for row in section.rows):
+            heads = ("method", "AUROC", "sd over seeds", "gain over untrained [95 %]", "AP", "F1 at the cut", "oracle F1")
+            place = ", ".join(p for p in section.place if p)
+            lines += [f"{place} (`records/{folder}`):", "", *_markdown(heads, rows), ""]
+    return lines or ["No records yet."]
+
+
+def _markdown(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+    table = [heads, tuple("---" for _ in heads), *rows]
+    return [f"| {' | '.join(cells)} |" for cells in table]
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "methods")

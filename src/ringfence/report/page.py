@@ -1,0 +1,182 @@
+"""Records and runs → the page: what stands where, for `page.html` to write."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..benchmark import tables
+from ..benchmark.tables import Cell, Name, Record, Section
+from ..metrics import pr_points, roc_points
+from . import figures, style
+from .rows import TopRow, top_rows
+from .runs import Run, Shown, picture_range, shown_in
+
+
+class Key(NamedTuple):
+    """An entry of a legend: a line and what it stands for."""
+
+    line: style.Line
+    text: str
+    cell: Cell | None = None
+    more: str = ""
+
+
+class Method(NamedTuple):
+    """Figures of one trained method in one case."""
+
+    label: str
+    key: Key
+    histogram: str
+    sides: tuple[Key, ...]
+    losses: str | None
+    terms: tuple[Key, ...]
+    top: tuple[TopRow, ...]
+
+
+class Case(NamedTuple):
+    """All figures of one case."""
+
+    name: str
+    note: str
+    missing: str
+    legend: tuple[Key, ...]
+    roc: str
+    pr: str
+    methods: tuple[Method, ...]
+
+
+class View(NamedTuple):
+    """A section of the page."""
+
+    title: str
+    facts: Mapping[str, str]
+    commands: tuple[str, ...]
+    tables: tuple[tables.Table, ...]
+    notes: tuple[str, ...]
+    cases: tuple[Case, ...]
+    scale: tuple[float, float]
+
+
+def render_page(folder: Path, records: Sequence[Record]) -> str:
+    """Return the whole page about a folder and its records."""
+    from jinja2 import Environment, StrictUndefined
+    from markupsafe import Markup
+
+    found = tables.sections(records)
+    lines = style.lines_of(row.name for section in found for row in section.rows)
+    views = [_view(section, folder, lines) for section in found]
+    # Every text is escaped; only the figures, which matplotlib has written, go in as they are.
+    house = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    house.filters["drawing"] = Markup
+    house.globals["is_number_column"] = tables.is_number_column
+    template = house.from_string(files(__package__).joinpath("page.html").read_text(encoding="utf-8"))
+    return template.render(
+        views=views,
+        folder=folder.name,
+        has_runs=(folder / "runs").is_dir(),
+        least_gain=tables.share(tables.LEAST_GAIN).text,
+    )
+
+
+_SIDES = (
+    Key(style.Line(style.NORMAL, (), 4.0), "test rows, normal"),
+    Key(style.Line(style.ANOMALOUS, (), 1.8), "test rows, anomalous"),
+    Key(style.Line("#000000", (5.0, 2.0), 1.4), "the cut found in training"),
+)
+_GENERATED = Key(style.Line(style.GENERATED, (1.5, 1.5)), "rows that the generator made")
+
+
+def _view(section: Section, folder: Path, lines: Mapping[Name, style.Line]) -> View:
+    shown = {case: shown_in(section, case, folder) for case in section.cases}
+    scale = picture_range([one.run for found in shown.values() for one in found if one.run])
+    title = tables.title(section.place)
+    return View(
+        title,
+        _facts(section),
+        tuple(dict.fromkeys(str(record.get("command", "-")) for record in section.records)),
+        tuple(tables.tables(section)),
+        tuple(tables.notes(section)),
+        tuple(_case(f"{title}/{case}", case, found, lines, scale) for case, found in shown.items()),
+        scale,
+    )
+
+
+def _facts(section: Section) -> dict[str, str]:
+    """Say what was run, every value once."""
+
+    def values(key: str, show: Callable[[Any], str] = str) -> str:
+        return (
+            ", ".join(dict.fromkeys(show(r[key]) for r in section.records if r.get(key) is not None)) or "-"
+        )
+
+    versions: dict[str, None] = dict.fromkeys(
+        f"{name} {version}" for r in section.records for name, version in (r.get("versions") or {}).items()
+    )
+    return {
+        "benchmark": section.place.benchmark,
+        "protocol": section.place.protocol,
+        "budget": section.place.budget,
+        "cases": ", ".join(section.cases),
+        "seeds": ", ".join(str(seed) for seed in sorted({r["seed"] for r in section.records})),
+        "rows trained on": _range(section.records, "n_train"),
+        "rows tested on": _range(section.records, "n_test"),
+        "device": values("device"),
+        "threads": values("threads"),
+        "versions": ", ".join(versions) or "-",
+        "commit": values("commit"),
+        "data (SHA-256)": values("data_sha256"),
+    }
+
+
+def _range(records: Iterable[Record], key: str) -> str:
+    found = sorted({int(r[key]) for r in records if r.get(key) is not None})
+    return " to ".join(f"{n:,}" for n in dict.fromkeys((found[0], found[-1]))) if found else "-"
+
+
+def _case(
+    place: str, case: str, shown: list[Shown], lines: Mapping[Name, style.Line], scale: tuple[float, float]
+) -> Case:
+    drawn = [(one, one.run) for one in shown if one.run]
+    # The best is drawn last and so on top.
+    order = [(run, lines[one.row.name]) for one, run in reversed(drawn)]
+    roc = [(*roc_points(run.scores, run.anomaly, limit=200), line) for run, line in order]
+    pr = [(*pr_points(run.scores, run.anomaly, limit=200), line) for run, line in order]
+    lost = [one.row.name.label for one in shown if one.run is None]
+    first = drawn[0][1] if drawn else None
+    return Case(
+        case,
+        f"{first.anomaly.sum():,} of {len(first.anomaly):,} test rows are anomalous" if first else "",
+        ", ".join(lost),
+        tuple(_key(one, case, lines) for one, _ in drawn),
+        figures.curves(f"{place}/roc", roc, "false positive rate", "true positive rate") if drawn else "",
+        figures.curves(f"{place}/pr", pr, "recall", "precision") if drawn else "",
+        tuple(
+            _method(place, _key(one, case, lines), one, run, scale)
+            for one, run in drawn
+            if one.row.name.role == "trained"
+        ),
+    )
+
+
+def _key(one: Shown, case: str, lines: Mapping[Name, style.Line]) -> Key:
+    name, spread = one.row.name, one.row.metric("auroc", case)
+    seeds = sum(at == case for at, _ in one.row.runs)
+    all_seeds = f"{seeds} seeds: {tables.share(spread.mean).text} ± {tables.share(spread.sd).text}"
+    auroc = tables.share(one.record["metrics"]["auroc"])
+    return Key(lines[name], name.label, auroc, all_seeds if seeds > 1 else "")
+
+
+def _method(place: str, key: Key, one: Shown, run: Run, scale: tuple[float, float]) -> Method:
+    label = one.row.name.label
+    drawn = run.losses if run.losses is not None and run.losses.ndim == 2 and run.losses.size else None
+    terms = [str(term) for term in run.terms] if run.terms is not None and drawn is not None else []
+    return Method(
+        label,
+        key,
+        figures.histogram(f"{place}/{label}/scores", run),
+        _SIDES if run.generated is None else (*_SIDES, _GENERATED),
+        None if drawn is None else figures.losses(f"{place}/{label}/losses", drawn),
+        tuple(Key(style.term_line(i), term) for i, term in enumerate(terms)),
+        tuple(top_rows(run, scale)),
+    )
