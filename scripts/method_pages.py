@@ -15,7 +15,8 @@ from typing import Any
 import torch
 
 from ringfence import methods
-from ringfence.benchmark.tables import Section, read_records, sections, share
+from ringfence.benchmark.records import Section, read_records, sections
+from ringfence.benchmark.tables import share
 from ringfence.detector import Detector
 from ringfence.networks import INITIALISERS, Maker, family_for
 from ringfence.networks.tables import Discriminator, Network, Row
@@ -144,7 +145,9 @@ def _reached(name: str, found: list[tuple[str, Section]]) -> list[str]:
                 continue
             auroc, gain = row.metric("auroc"), row.gain
             low_high = (
-                f"{share(gain.mean, '+').text} [{share(gain.low, '+').text}, {share(gain.high, '+').text}]" if gain else "-"
+                f"{share(gain.mean, '+').text} [{share(gain.low, '+').text}, {share(gain.high, '+').text}]"
+                if gain
+                else "-"
             )
             rows.append(
                 (
@@ -155,7 +158,15 @@ def _reached(name: str, found: list[tuple[str, Section]]) -> list[str]:
                 )
             )
         if any(row.name.method == name for row in section.rows):
-            heads = ("method", "AUROC", "sd over seeds", "gain over untrained [95 %]", "AP", "F1 at the cut", "oracle F1")
+            heads = (
+                "method",
+                "AUROC",
+                "sd over seeds",
+                "gain over untrained [95 %]",
+                "AP",
+                "F1 at the cut",
+                "oracle F1",
+            )
             place = ", ".join(p for p in section.place if p)
             lines += [f"{place} (`records/{folder}`):", "", *_markdown(heads, rows), ""]
     return lines or ["No records yet."]

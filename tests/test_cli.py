@@ -98,7 +98,9 @@ def test_set_reaches_hyperparameters_and_parts_of_options(
 
 def test_the_same_seed_gives_the_same_model(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("a", "b"):
-        assert run("fit", table, "--method", "gan", "--out", tmp_path / name, *QUICK, "--seed", 3, capsys=capsys)[0] == 0
+        assert (
+            run("fit", table, "--method", "gan", "--out", tmp_path / name, *QUICK, "--seed", 3, capsys=capsys)[0] == 0
+        )
     assert (tmp_path / "a/manifest.json").read_bytes() == (tmp_path / "b/manifest.json").read_bytes()
 
 
@@ -168,9 +170,7 @@ def test_unknown_names_and_values_are_one_line(
     ],
     ids=["empty", "header only", "one row", "nan", "infinity", "text", "ragged"],
 )
-def test_bad_tables_are_one_line(
-    content: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_bad_tables_are_one_line(content: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "bad.csv").write_text(content)
     assert said in refused("fit", tmp_path / "bad.csv", "--method", "gan", "--out", tmp_path / "m", capsys=capsys)
     assert [p.name for p in tmp_path.iterdir()] == ["bad.csv"]
@@ -195,8 +195,14 @@ def test_broken_models_are_one_line(
     assert "nowhere" in refused("score", tmp_path / "nowhere", table, "--out", out, capsys=capsys)
     for name, spoil in (
         ("truncated", lambda f: (f / "weights.safetensors").write_bytes(b"\0" * 20)),
-        ("tampered", lambda f: (f / "manifest.json").write_text((f / "manifest.json").read_text().replace("40", "41"))),
-        ("newer", lambda f: (f / "manifest.json").write_text('{"format": 99, "kind": "model", "sha256": ""}')),
+        (
+            "tampered",
+            lambda f: (f / "manifest.json").write_text((f / "manifest.json").read_text().replace("40", "41")),
+        ),
+        (
+            "newer",
+            lambda f: (f / "manifest.json").write_text('{"format": 99, "kind": "model", "sha256": ""}'),
+        ),
     ):
         folder = tmp_path / name
         folder.mkdir()
@@ -237,7 +243,11 @@ def test_an_interrupted_fit_says_what_it_kept_and_goes_on(table: Path, tmp_path:
 
     def fit(epochs: int, stop: bool) -> subprocess.CompletedProcess[str]:
         process = subprocess.Popen(
-            [str(w) for w in [*words, "--epochs", epochs]], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env
+            [str(w) for w in [*words, "--epochs", epochs]],
+            stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=env,
         )
         kept = tmp_path / "m.partial" / "manifest.json"
         while stop and process.poll() is None and not kept.exists():

@@ -98,7 +98,9 @@ def test_import_costs_little_more_than_torch_and_scikit_learn() -> None:
     # CPU time of fresh processes; the least of three, since the machine may be busy.
     def cost(code: str) -> float:
         timer = f"import time; t=time.process_time(); {code}; print(time.process_time()-t)"
-        runs = [subprocess.run([sys.executable, "-c", timer], capture_output=True, text=True, check=True) for _ in range(3)]
+        runs = [
+            subprocess.run([sys.executable, "-c", timer], capture_output=True, text=True, check=True) for _ in range(3)
+        ]
         return min(float(r.stdout) for r in runs)
 
     bare = cost("import torch, sklearn.base, sklearn.utils.validation, sklearn.utils.metaestimators")

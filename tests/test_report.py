@@ -16,7 +16,8 @@ import pytest
 
 from ringfence import EGBAD, GAN
 from ringfence.benchmark.baselines import BASELINES
-from ringfence.benchmark.tables import Name, read_records, render_text
+from ringfence.benchmark.records import Name, read_records
+from ringfence.benchmark.tables import render_text
 from ringfence.data import load_digits
 from ringfence.exceptions import InvalidData, InvalidParameter
 from ringfence.metrics import evaluate
@@ -123,7 +124,7 @@ def keep(folder: Path, split: Split, x: np.ndarray, model: Any, arrays: dict[str
         scores=scores,
         anomaly=split.anomaly,
         threshold=threshold,
-        top_index=top,
+        top_index=split.test[top],
         top_rows=x[split.test][top],
         **arrays,
     )
@@ -212,11 +213,7 @@ def test_figures_at_the_cut_equal_the_records(real: Path, page: Page) -> None:
     shown = page.numbers(1)
     heads = {"ap": "AP", "mcc": "MCC", "recall": "recall", "oracle_precision": "oracle precision"}
     for method in ("gan", "egbad"):
-        runs = [
-            r
-            for r in records_of(real)
-            if (r["method"], r["role"]) == (method, "trained") and r["case"] != "table"
-        ]
+        runs = [r for r in records_of(real) if (r["method"], r["role"]) == (method, "trained") and r["case"] != "table"]
         assert len(runs) == 4
         for figure, head in heads.items():
             mean = np.mean([r["metrics"][figure] for r in runs])
@@ -273,7 +270,7 @@ def test_top_rows_of_a_table_are_its_highest_scores(real: Path, page: Page) -> N
     run = np.load(real / "runs" / f"{last['id']}.npz")
     order = np.argsort(-run["scores"], kind="stable")[:10]
     rows = page.tables[-1][1:]
-    assert [row[0][0] for row in rows] == [str(i) for i in order]
+    assert [row[0][0] for row in rows] == [str(i) for i in run["top_index"]]
     assert [float(row[1][1] or "nan") for row in rows] == [run["scores"][i] for i in order]
     assert [row[2][0] for row in rows] == ["anomalous" if run["anomaly"][i] else "normal" for i in order]
     gaps = np.abs(run["top_rows"] - run["top_remade"])[0]
@@ -323,9 +320,7 @@ def test_global_settings_of_matplotlib_stay(real: Path, tmp_path: Path) -> None:
     assert dict(mpl.rcParams) == before
 
 
-def test_an_older_page_survives_a_failure(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, real: Path
-) -> None:
+def test_an_older_page_survives_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, real: Path) -> None:
     out = tmp_path / "r.html"
     out.write_text("older")
 
@@ -347,9 +342,7 @@ def test_bad_arguments_are_one_line_errors(tmp_path: Path, real: Path) -> None:
 
 
 @pytest.mark.parametrize("package", ["matplotlib", "jinja2"])
-def test_a_missing_package_is_named(
-    package: str, real: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_package_is_named(package: str, real: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(InvalidParameter) as caught:
         write_report(real, tmp_path / "r.html")
@@ -357,9 +350,9 @@ def test_a_missing_package_is_named(
 
 
 def test_lines_tell_sixteen_names_apart() -> None:
-    trained = [Name(f"m{i}", "default", None, "trained") for i in range(8)]
-    variants = [Name("m0", variant, "kdd99", "trained") for variant in ("printed", "released")]
-    plain = [Name(f"b{i}", "-", None, "baseline") for i in range(6)]
+    trained = [Name(f"m{i}", "default", None, "full", "trained") for i in range(8)]
+    variants = [Name("m0", variant, "kdd99", "full", "trained") for variant in ("printed", "released")]
+    plain = [Name(f"b{i}", "-", None, "full", "baseline") for i in range(6)]
     lines = lines_of([*trained, *variants, *plain])
     assert len(set(lines.values())) == len(lines) == 16
     assert len({lines[name].colour for name in (trained[0], *variants)}) == 1

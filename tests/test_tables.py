@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from ringfence.benchmark.tables import FIGURES, notes, read_records, render_text, sections, tables
+from ringfence.benchmark.records import FIGURES, read_records, sections
+from ringfence.benchmark.tables import notes, render_text, tables
 from ringfence.exceptions import InvalidData
 
 
@@ -60,7 +61,7 @@ def test_mean_is_over_cases_and_sd_over_seeds() -> None:
 def test_one_seed_has_no_sd() -> None:
     (section,) = sections([record()])
     assert math.isnan(section.rows[0].metric("auroc").sd)
-    assert row_of(render_text([record()]), "gan")[3:6] == [".900", ".900", "-"]
+    assert row_of(render_text([record()]), "gan")[4:7] == [".900", ".900", "-"]
 
 
 def test_gain_is_paired_by_case_and_seed() -> None:
@@ -97,13 +98,13 @@ def test_best_first_and_baselines_among_them() -> None:
     runs = [record(0.7), record(0.9, method="pca", **other), record(0.6, method="lof", **other)]
     (section,) = sections(runs)
     assert [row.name.method for row in section.rows] == ["pca", "gan", "lof"]
-    assert row_of(render_text(runs), "pca")[1:3] == ["-", "baseline"]
+    assert row_of(render_text(runs), "pca")[1:4] == ["-", "a", "baseline"]
 
 
 def test_all_ten_cases_are_columns_in_order_and_lines_are_aligned() -> None:
     text = render_text(record(i / 10, case=str(i), id=f"{i}") for i in reversed(range(10)))
-    assert row_of(text, "method")[3:14] == [*"0123456789", "mean"]
-    assert row_of(text, "gan")[3:14] == [
+    assert row_of(text, "method")[4:15] == [*"0123456789", "mean"]
+    assert row_of(text, "gan")[4:15] == [
         ".000",
         *(f".{i}00" for i in range(1, 10)),
         ".450",
@@ -119,8 +120,20 @@ def test_named_cases_are_never_averaged_together() -> None:
 
 
 def test_budgets_and_variants_stay_apart() -> None:
-    found = sections([record(), record(0.8, budget="full"), record(0.7, variant="printed")])
-    assert [len(section.rows) for section in found] == [2, 1]
+    runs = [record(), record(0.8, budget="full"), record(0.7, variant="printed")]
+    (section,) = sections(runs)
+    assert [(row.name.budget, row.name.variant) for row in section.rows] == [
+        ("short", "default"),
+        ("full", "default"),
+        ("short", "printed"),
+    ]
+    assert {"budget a: short", "budget b: full"} <= set(notes(section))
+    assert row_of(render_text(runs), "gan", "default", "b")[4] == ".800"
+
+
+def test_a_run_that_failed_before_its_split_stands_with_the_others() -> None:
+    failed = record(status="failed: no file", metrics={}, parts={}, protocol=None, seed=3)
+    assert len(sections([failed, record()])) == 1
 
 
 def test_of_two_runs_of_a_case_and_seed_the_last_counts() -> None:
@@ -150,20 +163,18 @@ def test_gaps_are_stated_and_sd_is_over_whole_seeds() -> None:
 
 
 def test_an_untrained_run_alone_is_shown_as_what_it_is() -> None:
-    assert row_of(render_text([record(role="untrained")]), "gan", "default", "untrained")
+    assert row_of(render_text([record(role="untrained")]), "gan", "default", "a", "untrained")
 
 
 def test_published_numbers_stand_beside_ours() -> None:
     metrics = dict.fromkeys(FIGURES, 0.5) | {"oracle_precision": 0.81}
-    run = record(
-        benchmark="kdd99", case="all", method="egbad", variant="printed", preset="kdd99", metrics=metrics
-    )
+    run = record(benchmark="kdd99", case="all", method="egbad", variant="printed", preset="kdd99", metrics=metrics)
     (section,) = sections([run])
-    by_score = {cells[2].text: cells for cells in tables(section)[-1].rows}
+    by_score = {cells[3].text: cells for cells in tables(section)[-1].rows}
     # Zenati et al. print precision .9200, recall .9582, F1 .9372 for the cross-entropy score.
-    assert [cell.value for cell in by_score["sigma"][3:6]] == [0.9200, 0.9582, 0.9372]
-    assert by_score["sigma"][6].text == "fm"
-    assert by_score["sigma"][7].value == 0.81
+    assert [cell.value for cell in by_score["sigma"][4:7]] == [0.9200, 0.9582, 0.9372]
+    assert by_score["sigma"][7].text == "fm"
+    assert by_score["sigma"][8].value == 0.81
 
 
 def test_an_unknown_preset_has_no_published_numbers() -> None:
@@ -173,14 +184,14 @@ def test_an_unknown_preset_has_no_published_numbers() -> None:
 def test_parts_have_a_row_each_beside_the_untrained() -> None:
     foil = record(0.6, role="untrained", parts={"score:discriminator": 0.4})
     text = render_text([record(0.9), foil])
-    assert row_of(text, "gan", "default", "trained", "score")[4:] == [
+    assert row_of(text, "gan", "default", "a", "trained", "score")[5:] == [
         "discriminator",
         ".900",
         "-",
         ".400",
         "+.500",
     ]
-    assert row_of(text, "gan", "default", "trained", "part")[-2:] == ["-", "-"]
+    assert row_of(text, "gan", "default", "a", "trained", "part")[-2:] == ["-", "-"]
 
 
 def test_records_come_back_as_they_were_written(tmp_path: Path) -> None:

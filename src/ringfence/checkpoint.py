@@ -57,7 +57,7 @@ class Keeper:
         params = {k: v for k, v in plain(detector).items() if k not in FREE}
         text = json.dumps([type(detector).name, params, __version__, str(x.dtype), x.shape], sort_keys=True)
         digest = hashlib.sha256(text.encode())
-        digest.update(np.ascontiguousarray(x))
+        digest.update(np.ascontiguousarray(x).tobytes())
         return cls(Path(folder), digest.hexdigest())
 
     def load(self) -> Kept | None:

@@ -48,7 +48,8 @@ def fitted(detector: Detector, X: Rows, **changes: Any) -> Detector:
     """Fit a clone with a fixed seed and some hyperparameters changed."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConstantColumns)
-        return clone(detector).set_params(**{"random_state": 0, **changes}).fit(X)
+        copied: Detector = clone(detector)
+        return copied.set_params(**{"random_state": 0, **changes}).fit(X)  # type: ignore[no-any-return]
 
 
 def check_score_is_a_function_of_the_row(detector: Detector, X: Rows) -> None:
@@ -67,7 +68,7 @@ def check_scoring_changes_nothing(detector: Detector, X: Rows) -> None:
     """No weight, no buffer, no input and no global random state changes while rows are scored."""
     det = fitted(detector, X)
     before, given = _bytes(det.nets_), X.copy()
-    state = torch.get_rng_state(), np.random.get_state()[1].copy()  # type: ignore[index,union-attr]
+    state = torch.get_rng_state(), np.random.get_state()[1].copy()  # type: ignore[index]
     det.anomaly_score(X)
     assert _bytes(det.nets_) == before, "scoring changed a weight or a buffer"
     assert np.array_equal(X, given), "scoring changed its input"
@@ -77,7 +78,7 @@ def check_scoring_changes_nothing(detector: Detector, X: Rows) -> None:
 
 def check_same_seed_same_bits(detector: Detector, X: Rows) -> None:
     """The same seed gives the same networks and scores, another gives others; global generators stay as they were."""
-    state = torch.get_rng_state(), np.random.get_state()[1].copy()  # type: ignore[index,union-attr]
+    state = torch.get_rng_state(), np.random.get_state()[1].copy()  # type: ignore[index]
     one, two, other = fitted(detector, X), fitted(detector, X), fitted(detector, X, random_state=1)
     assert torch.equal(torch.get_rng_state(), state[0]), "fit drew from torch's global generator"
     assert np.array_equal(np.random.get_state()[1], state[1]), "fit drew from numpy's global generator"  # type: ignore[index]
@@ -154,7 +155,10 @@ def check_units_do_not_matter(detector: Detector, X: Rows) -> None:
     """Rows × 1000 are ranked alike: scaling is the detector's."""
     if detector.scale == "none":
         return
-    plain, large = fitted(detector, X).anomaly_score(X), fitted(detector, X * 1000.0).anomaly_score(X * 1000.0)
+    plain, large = (
+        fitted(detector, X).anomaly_score(X),
+        fitted(detector, X * 1000.0).anomaly_score(X * 1000.0),
+    )
     ranks = np.corrcoef(plain.argsort().argsort(), large.argsort().argsort())[0, 1]
     assert ranks > 0.99, f"rows × 1000 are ranked otherwise: rank correlation {ranks:.3f}"
 
@@ -250,4 +254,3 @@ def _alternatives(detector: Detector, name: str) -> list[Any]:
     numbers = [value + 1, value * 0.5, value * 100, 0.3]
     typed = [int(n) for n in numbers] if isinstance(value, int) else numbers
     return [n for n in typed if n != value and (not isinstance(limit, Limit) or limit.allows(n))]
-

@@ -13,7 +13,8 @@ import torch
 
 from . import __version__, workflow
 from .benchmark import Setting, plan, run
-from .benchmark.tables import read_records, render_text
+from .benchmark.records import read_records
+from .benchmark.tables import render_text
 from .configure import settings
 from .data import CATALOG
 from .exceptions import RingfenceError
@@ -46,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _note(message: Warning | str, *_: Any) -> None:
+def _note(message: Warning | str, *_: Any, **__: Any) -> None:
     """Print a warning as a line for people, without the place in the code."""
     print(f"ringfence: note: {' '.join(str(message).split())}", file=sys.stderr)
 
@@ -59,7 +60,13 @@ def _fail(message: str, status: int) -> int:
 
 def _list(args: argparse.Namespace) -> None:
     rows = [
-        {"name": name, "class": cls.__name__, **asdict(cls.info), "scores": list(cls.scores), "presets": names(name)}
+        {
+            "name": name,
+            "class": cls.__name__,
+            **asdict(cls.info),
+            "scores": list(cls.scores),
+            "presets": names(name),
+        }
         for name, cls in methods().items()
     ]
     if args.json:

@@ -8,7 +8,7 @@ overridden.
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from . import persist, presets, scoring
 from .checkpoint import Keeper
-from .exceptions import InvalidData, InvalidParameter
+from .exceptions import InvalidData, InvalidParameter, TrainingDiverged
 from .limits import Limit, OneOf, check_limits
 from .networks import INITIALISERS, Family, Maker, family_for
 from .preprocess import SCALES, Preprocess, as_array
@@ -34,9 +34,9 @@ from .training import INIT, NOISE, PRIORS, ROWS, Game, Nets, Optim, Run, Stage, 
 
 Scores = NDArray[np.float64]
 
-# `epochs="auto"` passes over the rows until about so many steps are done: what the benchmarks' tables and small images
-# need, whatever their number of rows.
-AUTO_STEPS = 2000
+# `epochs="auto"` passes over the rows until about so many steps are done, whatever their number: seconds on one CPU
+# core. At least one pass is made.
+AUTO_STEPS = 1000
 
 
 def _has(hook: str) -> Callable[[Any], bool]:
@@ -50,7 +50,7 @@ class Detector(OutlierMixin, BaseEstimator, ABC):  # type: ignore[misc]
     Parameters
     ----------
     epochs
-        Passes over the training rows, or "auto": as many as make about 2,000 steps.
+        Passes over the training rows, or "auto": as many as make about 1,000 steps.
     batch_size
         Rows in a step, at least 2.
     lr, beta1
@@ -126,6 +126,7 @@ class Detector(OutlierMixin, BaseEstimator, ABC):  # type: ignore[misc]
         "calibration": Limit(0, 1, open_high=True),
         "device": OneOf(("auto", "cpu", "cuda")),
     }
+    nets_: Nets = field(init=False)  # what a fit makes; declared for type checkers
     cut_rows: ClassVar[int] = 10_000
     """Most rows that the cut is measured on, a seeded choice where there are more; fewer for searching methods."""
 
@@ -161,8 +162,8 @@ class Detector(OutlierMixin, BaseEstimator, ABC):  # type: ignore[misc]
         y
             Ignored, as scikit-learn does.
         checkpoint
-            Folder in which the run is kept as it goes. A fit that finds its own unfinished run there goes on from it and
-            ends with the same bits.
+            Folder in which the run is kept as it goes. A fit that finds its own unfinished run there goes on from it
+            and ends with the same bits.
 
         Returns
         -------
@@ -180,13 +181,13 @@ class Detector(OutlierMixin, BaseEstimator, ABC):  # type: ignore[misc]
         return self._fit(X, learn=True, checkpoint=checkpoint)
 
     def fit_untrained(self, X: ArrayLike, y: Any = None) -> Self:
-        """Fit scaling and cut, but leave the networks as they were drawn: the foil that a trained detector must beat."""
+        """Fit scaling and cut, but leave the networks as they were drawn: the foil that a trained one must beat."""
         return self._fit(X, learn=False, checkpoint=None)
 
     def _fit(self, X: ArrayLike, *, learn: bool, checkpoint: str | Path | None) -> Self:
         check_limits(self.get_params(deep=False), self.limits)
         share_of(self.contamination)
-        scoring.weights_of(self.scores, self.score_kind)
+        weights = scoring.weights_of(self.scores, self.score_kind)
         x = self._checked(X, reset=True)
         keeper = Keeper.of(checkpoint, self, x) if checkpoint else None
         kept = keeper.load() if keeper else None
@@ -206,12 +207,17 @@ class Detector(OutlierMixin, BaseEstimator, ABC):  # type: ignore[misc]
         if kept:
             run.restore(kept.tensors, kept.facts["run"])
         with steps_bar(run.total_steps, type(self).__name__, show=bool(self.verbose)) as bar:
-            play(run, watcher(bar, keeper and keeper.watch(seed)))
+            play(run, watcher(bar, keeper.watch(seed) if keeper else None))
         if keeper:
             keeper.save(run, seed)
         self.history_, self.n_iter_ = run.history, run.game.epochs
         self.nets_ = run.result()
-        self.offset_ = -quantile_cut(self.anomaly_score(x[np.sort(judged)]), self.contamination)
+        scores = scoring.weighted_sum(self._parts(x[np.sort(judged)]), weights)
+        if not np.isfinite(scores).all():
+            raise TrainingDiverged(
+                "scores became NaN or infinite: lower `lr`, or check that the rows are scaled (`scale`)"
+            )
+        self.offset_ = -quantile_cut(scores, self.contamination)
         return self
 
     def _game(self, rows: Tensor, *, learn: bool) -> Game:
@@ -279,7 +285,11 @@ class Detector(OutlierMixin, BaseEstimator, ABC):  # type: ignore[misc]
 
     def parts(self, X: ArrayLike) -> dict[str, Scores]:
         """Return the parts of the score of each row, unweighted: name → (n,) float64."""
-        return self._by_chunks(X, lambda x: {k: v.double() for k, v in self.score_parts(self.nets_, x).items()})
+        check_is_fitted(self)
+        return self._parts(self._checked(X, reset=False))
+
+    def _parts(self, x: NDArray[Any]) -> dict[str, Scores]:
+        return self._by_chunks(x, lambda rows: {k: v.double() for k, v in self.score_parts(self.nets_, rows).items()})
 
     def anomaly_score(self, X: ArrayLike) -> Scores:
         """Return how anomalous each row is, (n,) float64; higher = more anomalous, on the method's own scale."""
@@ -318,19 +328,20 @@ class Detector(OutlierMixin, BaseEstimator, ABC):  # type: ignore[misc]
     def encode(self, X: ArrayLike) -> NDArray[np.float64]:
         """Return the latent vector of each row, (n, latent_dim) float64."""
         code: Callable[[Any, Tensor], Tensor] = getattr(self, "code")  # noqa: B009 - a hook that only some methods have
-        return self._by_chunks(X, lambda x: {"z": code(self.nets_, x)})["z"]
+        check_is_fitted(self)
+        return self._by_chunks(self._checked(X, reset=False), lambda x: {"z": code(self.nets_, x)})["z"]
 
     @available_if(_has("code"))  # type: ignore[untyped-decorator]
     def reconstruct(self, X: ArrayLike) -> NDArray[np.float64]:
         """Return what the generator makes of each row's latent vector, in the units and shape of X."""
         code: Callable[[Any, Tensor], Tensor] = getattr(self, "code")  # noqa: B009
-        made = self._by_chunks(X, lambda x: {"rows": self.nets_.generator(code(self.nets_, x))})
+        check_is_fitted(self)
+        x = self._checked(X, reset=False)
+        made = self._by_chunks(x, lambda rows: {"rows": self.nets_.generator(code(self.nets_, rows))})
         return self.preprocess_.rows(torch.from_numpy(made["rows"]))
 
-    def _by_chunks(self, X: ArrayLike, fn: Callable[[Tensor], dict[str, Tensor]]) -> dict[str, Scores]:
-        check_is_fitted(self)
-        x = self.preprocess_.tensor(self._checked(X, reset=False))
-        return {k: v.double().numpy() for k, v in self._chunked(x, fn).items()}
+    def _by_chunks(self, x: NDArray[Any], fn: Callable[[Tensor], dict[str, Tensor]]) -> dict[str, Scores]:
+        return {k: v.double().numpy() for k, v in self._chunked(self.preprocess_.tensor(x), fn).items()}
 
     def _chunked(self, rows: Tensor, fn: Callable[[Tensor], dict[str, Tensor]]) -> dict[str, Tensor]:
         """Apply `fn` to chunks of one fixed size, the last padded, so that a row's result depends on the row alone."""

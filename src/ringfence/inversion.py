@@ -11,6 +11,9 @@ import torch
 from torch import Tensor
 
 from .exceptions import InvalidParameter
+from .limits import Limit
+
+RATE = Limit(0, open_low=True)
 
 
 @dataclass(frozen=True)
@@ -32,8 +35,13 @@ class Schedule:
     def __post_init__(self) -> None:
         if self.steps < 1:
             raise InvalidParameter(f"steps={self.steps}: a search needs at least 1 step")
-        if len(self.until) != len(self.rates) - 1:
-            raise InvalidParameter(f"a schedule of {len(self.rates)} rates needs {len(self.rates) - 1} bounds")
+        if not self.rates or not all(RATE.allows(rate) for rate in self.rates):
+            raise InvalidParameter(f"search_rates={self.rates!r}: allowed are one or more {RATE}")
+        if len(self.until) != len(self.rates) - 1 or list(self.until) != sorted(self.until):
+            raise InvalidParameter(
+                f"search_until={self.until!r}: allowed are {len(self.rates) - 1} rising steps"
+                f" for {len(self.rates)} rates"
+            )
 
     def rate(self, step: int) -> float:
         """Rate of a step, counted from 0."""

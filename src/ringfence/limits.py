@@ -1,5 +1,6 @@
 """What a hyperparameter may be: checked when `fit` starts, said in one line."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
@@ -20,6 +21,8 @@ class Limit:
         Whether only whole numbers are allowed.
     words
         Allowed instead of a number ("auto").
+    none
+        Whether None is allowed too.
     """
 
     low: float = float("-inf")
@@ -28,22 +31,27 @@ class Limit:
     open_high: bool = False
     whole: bool = False
     words: tuple[str, ...] = ()
+    none: bool = False
 
     def allows(self, value: Any) -> bool:
         """Whether the value is within."""
         if isinstance(value, str):
             return value in self.words
+        if value is None:
+            return self.none
         if isinstance(value, bool) or not isinstance(value, Integral if self.whole else Real):
             return False
-        above = value > self.low if self.open_low else value >= self.low
-        below = value < self.high if self.open_high else value <= self.high
-        return bool(above and below)
+        number = float(value)
+        if not math.isfinite(number):
+            return False
+        above = number > self.low if self.open_low else number >= self.low
+        return above and (number < self.high if self.open_high else number <= self.high)
 
     def __str__(self) -> str:
         kind = "whole numbers" if self.whole else "numbers"
         low = "" if self.low == float("-inf") else f" {'>' if self.open_low else '≥'} {self.low:g}"
         high = "" if self.high == float("inf") else f" {'<' if self.open_high else '≤'} {self.high:g}"
-        words = "".join(f", or '{w}'" for w in self.words)
+        words = "".join(f", or '{w}'" for w in self.words) + (", or None" if self.none else "")
         return f"{kind}{low}{' and' if low and high else ''}{high}{words}"
 
 

@@ -5,8 +5,9 @@ for each member by the training loop. A discriminator's logit is high for what i
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +15,7 @@ from sklearn.base import BaseEstimator
 from torch import Tensor
 
 from .exceptions import InvalidParameter, unknown_name
+from .limits import Limit, check_limits
 
 
 def l1(a: Tensor, b: Tensor) -> Tensor:
@@ -23,7 +25,8 @@ def l1(a: Tensor, b: Tensor) -> Tensor:
 
 def l2(a: Tensor, b: Tensor) -> Tensor:
     """Euclidean distance of each row, ‖a − b‖₂; (n, …) → (n,)."""
-    return (a - b).flatten(1).norm(dim=1)
+    distance: Tensor = torch.linalg.vector_norm((a - b).flatten(1), dim=1)
+    return distance
 
 
 def linf(a: Tensor, b: Tensor) -> Tensor:
@@ -61,6 +64,8 @@ class Adversary(BaseEstimator, ABC):  # type: ignore[misc]
     @abstractmethod
     def fool_real(self, logit: Tensor) -> Tensor:
         """Encoder's term for real pairs, which should pass for fake (BiGAN)."""
+
+    limits: ClassVar[Mapping[str, Limit]] = {}
 
     def penalties(self, judge: "Judge", real: Sequence[Tensor], fake: Sequence[Tensor]) -> dict[str, Tensor]:
         """Further terms of the discriminator, none by default; `real` and `fake` are its arguments."""
@@ -144,6 +149,8 @@ class Wasserstein(Adversary):
 
     penalty: float = 10.0
 
+    limits = {"penalty": Limit(0)}
+
     def real(self, logit: Tensor) -> Tensor:  # noqa: D102
         return -logit
 
@@ -179,6 +186,7 @@ ADVERSARIES: dict[str, type[Adversary]] = {
 def adversary_named(adversary: "str | Adversary") -> Adversary:
     """Return the object that a name stands for; an object stands for itself."""
     if isinstance(adversary, Adversary):
+        check_limits(adversary.get_params(), adversary.limits)
         return adversary
     if adversary not in ADVERSARIES:
         raise InvalidParameter(unknown_name("adversary", adversary, ADVERSARIES))

@@ -29,9 +29,7 @@ class PairedInterval(NamedTuple):
     high: float
 
 
-def evaluate(
-    scores: np.ndarray, anomaly: np.ndarray, threshold: float, flagged_share: float = 0.2
-) -> dict[str, float]:
+def evaluate(scores: np.ndarray, anomaly: np.ndarray, threshold: float, flagged_share: float = 0.2) -> dict[str, float]:
     """Return the figures of one run.
 
     Parameters
@@ -152,9 +150,7 @@ def paired_interval(a: np.ndarray, b: np.ndarray, level: float = 0.95) -> Paired
         raise InvalidParameter(f"level is {level}: it must be above 0 and below 1")
     a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     if a.ndim != 1 or a.shape != b.shape or len(a) < 2:
-        raise InvalidData(
-            f"pairs need two equally long series of 2 or more, not shapes {a.shape} and {b.shape}"
-        )
+        raise InvalidData(f"pairs need two equally long series of 2 or more, not shapes {a.shape} and {b.shape}")
     difference = a - b
     if not np.isfinite(difference).all():
         raise InvalidData("pairs hold a NaN or infinite value")
@@ -168,16 +164,12 @@ def _checked(scores: np.ndarray, anomaly: np.ndarray) -> tuple[np.ndarray, np.nd
     """Return scores as float64 and labels as bool, or refuse them."""
     scores, anomaly = np.asarray(scores, dtype=np.float64), np.asarray(anomaly)
     if scores.ndim != 1 or scores.shape != anomaly.shape:
-        raise InvalidData(
-            f"scores and anomaly need one value a row, not shapes {scores.shape} and {anomaly.shape}"
-        )
+        raise InvalidData(f"scores and anomaly need one value a row, not shapes {scores.shape} and {anomaly.shape}")
     if anomaly.dtype != np.bool_:
         raise InvalidData(f"anomaly has dtype {anomaly.dtype}: it must be bool, True for an anomaly")
     bad = np.flatnonzero(~np.isfinite(scores))
     if len(bad):
-        raise InvalidData(
-            f"{len(bad)} scores are not finite, the first is {scores[bad[0]]} in row {bad[0] + 1}"
-        )
+        raise InvalidData(f"{len(bad)} scores are not finite, the first is {scores[bad[0]]} in row {bad[0] + 1}")
     n_anomalies = int(anomaly.sum())
     if n_anomalies in (0, len(anomaly)):
         raise InvalidData(f"{n_anomalies} of {len(anomaly)} rows are anomalies: both classes are needed")

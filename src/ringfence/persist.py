@@ -22,7 +22,7 @@ from sklearn.base import BaseEstimator
 from torch import Tensor
 
 from . import __version__
-from .exceptions import InvalidModel
+from .exceptions import InvalidModel, InvalidParameter
 from .losses import ADVERSARIES, Adversary
 from .preprocess import Preprocess
 from .registry import method_named
@@ -93,8 +93,10 @@ def plain(estimator: BaseEstimator) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Adversary):
-        kind = next(name for name, cls in ADVERSARIES.items() if isinstance(value, cls))
-        return {"adversary": kind, "parameters": plain(value)}
+        for name, cls in ADVERSARIES.items():
+            if type(value) is cls:
+                return {"adversary": name, "parameters": plain(value)}
+        raise InvalidParameter(f"adversary={value!r} can't be kept in a folder: allowed are those of ADVERSARIES")
     if isinstance(value, np.random.RandomState):
         return None  # the seed that was drawn from it stands beside
     return value.item() if isinstance(value, np.generic) else value
@@ -147,7 +149,7 @@ def _aside(folder: Path) -> Path:
 
 def is_kept(folder: Path) -> bool:
     """Whether there is anything at `folder` to read, also after a kill in the middle of a replacement."""
-    return folder.exists() or _aside(folder).exists()
+    return (folder.exists() and not _empty(folder)) or _aside(folder).exists()
 
 
 def remove(folder: Path) -> None:
@@ -157,12 +159,17 @@ def remove(folder: Path) -> None:
 
 
 def _ours(folder: Path) -> bool:
-    return folder.is_dir() and ((folder / MANIFEST).is_file() or not any(folder.iterdir()))
+    # A manifest.json beside other files may be anybody's: a folder is replaced only where nothing else can be lost.
+    return folder.is_dir() and {p.name for p in folder.iterdir()} in ({MANIFEST, WEIGHTS}, set())
+
+
+def _empty(folder: Path) -> bool:
+    return folder.is_dir() and not any(folder.iterdir())
 
 
 def read_folder(folder: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Read and verify a folder that `write_folder` wrote."""
-    if not folder.exists() and _aside(folder).exists():
+    if (not folder.exists() or _empty(folder)) and _aside(folder).exists():
         folder = _aside(folder)  # a writer was killed between its two renamings
     if not (folder / MANIFEST).is_file():
         raise InvalidModel(f"{folder} is no {kind} folder: it has no {MANIFEST}")

@@ -13,6 +13,7 @@ from torch import Tensor
 from .exceptions import InvalidData, InvalidParameter, unknown_name
 
 Rows = NDArray[np.float64]
+PIECE = 4096
 
 
 class ConstantColumns(UserWarning):
@@ -21,25 +22,25 @@ class ConstantColumns(UserWarning):
 
 def _standard(x: Rows) -> tuple[Rows, Rows]:
     """Centre on the mean, divide by the standard deviation, for each column."""
-    return x.mean(0), x.std(0)
+    return x.mean(0, dtype=np.float64), x.std(0, dtype=np.float64)
 
 
 def _minmax(x: Rows) -> tuple[Rows, Rows]:
     """Map the range of each column to 0…1."""
-    low = x.min(0)
+    low = x.min(0).astype(np.float64)
     return low, x.max(0) - low
 
 
 def _robust(x: Rows) -> tuple[Rows, Rows]:
     """Centre on the median, divide by the spread of the middle half (by the standard deviation where that is 0)."""
-    low, mid, high = np.quantile(x, [0.25, 0.5, 0.75], axis=0)
+    low, mid, high = np.quantile(x.astype(np.float64), [0.25, 0.5, 0.75], axis=0)
     spread = (high - low) / 1.349  # the quartiles of a normal distribution lie 1.349 standard deviations apart
-    return mid, np.where(spread > 0, spread, x.std(0))
+    return mid, np.where(spread > 0, spread, x.std(0, dtype=np.float64))
 
 
 def _range(x: Rows) -> tuple[Rows, Rows]:
     """Map the range of all values together to −1…1, the range of tanh."""
-    low, high = np.array(x.min()), np.array(x.max())
+    low, high = np.array(x.min(), dtype=np.float64), np.array(x.max(), dtype=np.float64)
     return (low + high) / 2, (high - low) / 2
 
 
@@ -93,7 +94,10 @@ class Preprocess:
         name = BY_DIMENSIONS[x.ndim] if scale == "auto" else scale
         if name not in SCALES:
             raise InvalidParameter(unknown_name("scale", scale, [*SCALES, "auto"]))
-        shift, width = SCALES[name](x)
+        with np.errstate(over="ignore", invalid="ignore"):
+            shift, width = SCALES[name](x)
+        if not (np.isfinite(shift).all() and np.isfinite(width).all()):
+            raise InvalidData(f"X holds values too large to scale: up to {np.abs(x).max():.3g}; divide them")
         constant = np.ptp(x, axis=0) == 0
         if x.ndim == 2 and constant.any():
             columns = ", ".join(str(c) for c in np.flatnonzero(constant)[:10])
@@ -109,10 +113,15 @@ class Preprocess:
 
     def tensor(self, x: Rows) -> Tensor:
         """Scaled rows, (n, *shape) float32."""
-        scaled = (_channels(x) - self.shift) / self.width
+        x = _channels(x)
+        scaled = np.empty(x.shape, np.float32)
         # The networks compute in float32; what does not fit is as far out as can be said.
         limit = float(np.finfo(np.float32).max) ** 0.25
-        return torch.from_numpy(np.clip(scaled, -limit, limit).astype(np.float32))
+        with np.errstate(over="ignore"):
+            for start in range(0, len(x), PIECE):  # float64 in between, a few rows at a time
+                part = (x[start : start + PIECE].astype(np.float64) - self.shift) / self.width
+                scaled[start : start + PIECE] = np.clip(part, -limit, limit)
+        return torch.from_numpy(scaled)
 
     def rows(self, t: Tensor) -> Rows:
         """Rows in the user's units and shape: the inverse of `tensor`."""

@@ -49,9 +49,7 @@ class Split:
         used = np.concatenate((self.train, self.test))
         repeated = len(used) - len(np.unique(used))
         if repeated:
-            raise InvalidData(
-                f"split '{self.name}' uses {repeated} row numbers twice: its parts must be disjoint"
-            )
+            raise InvalidData(f"split '{self.name}' uses {repeated} row numbers twice: its parts must be disjoint")
         n_anomalies = int(self.anomaly.sum())
         if n_anomalies in (0, len(self.test)):
             raise InvalidData(
@@ -106,9 +104,7 @@ def leave_one_out(labels: np.ndarray, anomalous: object, seed: int, train_share:
         raise InvalidParameter(f"train_share is {train_share}: it must be above 0 and below 1")
     odd = np.asarray(labels == anomalous)
     if not odd.any():
-        raise InvalidParameter(
-            unknown_name("anomalous class", anomalous, map(str, np.unique(labels).tolist()))
-        )
+        raise InvalidParameter(unknown_name("anomalous class", anomalous, map(str, np.unique(labels).tolist())))
     normal = np.random.default_rng(_checked(seed)).permutation(np.flatnonzero(~odd))
     cut = int(train_share * len(normal))
     test = np.sort(np.concatenate((normal[cut:], np.flatnonzero(odd))))
@@ -146,9 +142,7 @@ def kdd99_halves(normal_connection: np.ndarray, seed: int, rows: np.ndarray | No
     rho = 0.2
     pool = np.arange(len(normal_connection)) if rows is None else np.asarray(rows, dtype=np.int64)
     # round() goes to the even neighbour, like pandas: 494,021 rows give 247,010.
-    picked = np.random.RandomState(_checked(seed, 2**32)).choice(
-        len(pool), size=round(0.5 * len(pool)), replace=False
-    )
+    picked = np.random.RandomState(_checked(seed, 2**32)).choice(len(pool), size=round(0.5 * len(pool)), replace=False)
     trains = np.zeros(len(pool), dtype=bool)
     trains[picked] = True
     train, rest = pool[trains], pool[~trains]
@@ -201,9 +195,7 @@ def oracle_bounds(split: Split, flagged_share: float = 0.2) -> OracleBounds:
     flagged = int(flag_top(np.arange(len(split.test), dtype=np.float64), flagged_share).sum())
     anomalies = int(split.anomaly.sum())
     hits = min(flagged, anomalies)
-    return OracleBounds(
-        hits / flagged, hits / anomalies, 2 * hits / (flagged + anomalies), flagged / anomalies
-    )
+    return OracleBounds(hits / flagged, hits / anomalies, 2 * hits / (flagged + anomalies), flagged / anomalies)
 
 
 def _checked(seed: int, end: int | None = None) -> int:

@@ -4,10 +4,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .exceptions import InvalidParameter
+from .limits import Limit
 
 # "auto": one normal row in twenty is called an anomaly. The training rows are believed normal, so that this is the
 # rate of false alarms, not a guess at how many anomalies there are.
 AUTO = 0.05
+SHARES = Limit(0, 0.5)
 
 
 def quantile_cut(scores: NDArray[np.float64], contamination: float | str) -> float:
@@ -30,6 +32,6 @@ def share_of(contamination: float | str) -> float:
     """Check `contamination` and return it as a number."""
     if contamination == "auto":
         return AUTO
-    if isinstance(contamination, str) or not 0.0 <= contamination <= 0.5:
+    if isinstance(contamination, str) or not SHARES.allows(contamination):
         raise InvalidParameter(f"contamination={contamination!r}: allowed are 'auto' and numbers from 0 to 0.5")
     return float(contamination)

@@ -6,6 +6,7 @@ same bits. The loop knows no method, no kind of data and no label.
 """
 
 import copy
+import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -197,7 +198,7 @@ class Game:
         n = len(self.rows)
         count = min(math.ceil(n / self.batch_size), n // 2)
         edges = np.linspace(0, n, max(count, 1) + 1).round().astype(int).tolist()
-        return list(zip(edges[:-1], edges[1:], strict=True))
+        return list(itertools.pairwise(edges))
 
 
 @dataclass
@@ -350,12 +351,12 @@ class Run:
             for p, values in seat.optimiser.state_dict()["state"].items():
                 tensors |= {f"optimiser.{i}.{p}.{k}": v for k, v in values.items()}
         facts = {k: getattr(self, k) for k in FACTS} | {"moves": [s.moves[0] for s in self.seats]}
-        return {k: v.detach().clone().contiguous() for k, v in tensors.items()}, facts
+        return {k: v.detach().clone().contiguous() for k, v in tensors.items()}, copy.deepcopy(facts)
 
     def restore(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
         """Put the run where `state` was taken."""
         for name in FACTS:
-            setattr(self, name, facts[name])
+            setattr(self, name, copy.deepcopy(facts[name]))
         parts: dict[str, dict[str, Tensor]] = {}
         for key, value in tensors.items():
             group, _, rest = key.partition(".")
@@ -363,7 +364,7 @@ class Run:
         self.nets.load_state_dict(parts["nets"])
         if self.averaged is not self.nets:
             self.averaged.load_state_dict(parts["averaged"])
-        self.sums = dict(parts.get("sums", {}))
+        self.sums = {k: parts["sums"][k].clone() for k in self.counts}  # in the order that they were logged
         for i, rng in enumerate((*self.noise_rngs, *self.dropout_rngs)):
             rng.set_state(parts["rng"][str(i)])
         if self.finished or not self.opened:
@@ -371,8 +372,10 @@ class Run:
         self.open_stage()
         slots: dict[int, dict[int, dict[str, Tensor]]] = {}
         for key, value in parts.get("optimiser", {}).items():
-            i, p, name = key.split(".")
-            slots.setdefault(int(i), {}).setdefault(int(p), {})[name] = value
+            place, p, name = key.split(".")
+            slots.setdefault(int(place), {}).setdefault(int(p), {})[name] = (
+                value.clone()
+            )  # the optimiser writes into it
         for i, (seat, moves) in enumerate(zip(self.seats, facts["moves"], strict=True)):
             seat.moves[0] = moves
             seat.optimiser.load_state_dict(seat.optimiser.state_dict() | {"state": slots.get(i, {})})
@@ -436,7 +439,7 @@ def move(run: Run, seat: Seat, batch: Batch) -> None:
     # The sum over members of batch means: a member's gradient is what it would be alone.
     means = {name: t.view(batch.members, -1).mean(1).sum() for name, t in terms.items()}
     seat.optimiser.zero_grad()
-    torch.stack(list(means.values())).sum().backward(inputs=seat.parameters)
+    torch.autograd.backward(torch.stack(list(means.values())).sum(), inputs=seat.parameters)
     if player.optim.decay:
         for group in seat.optimiser.param_groups:
             group["lr"] = player.optim.lr / (1.0 + player.optim.decay * seat.moves[0])

@@ -184,4 +184,6 @@ def _same_columns(detector: Detector, rows: Named) -> None:
         f"missing {', '.join(map(repr, missing[:5]))}" if missing else "",
         f"not known from fit {', '.join(map(repr, strange[:5]))}" if strange else "",
     ]
-    raise InvalidData(f"columns of {rows.source}: {'; '.join(f for f in faults if f) or 'in another order than at fit'}")
+    raise InvalidData(
+        f"columns of {rows.source}: {'; '.join(f for f in faults if f) or 'in another order than at fit'}"
+    )

@@ -62,9 +62,7 @@ class FittedBaseline:
         """
         rows = _flat(x)
         if rows.shape[1] != len(self.mean):
-            raise InvalidData(
-                f"x has {rows.shape[1]} values a row, the baseline was trained on {len(self.mean)}"
-            )
+            raise InvalidData(f"x has {rows.shape[1]} values a row, the baseline was trained on {len(self.mean)}")
         return _in_chunks(lambda part: self.score((part - self.mean) / self.std), rows)
 
 

@@ -56,7 +56,7 @@ def execute(job: Job, setting: Setting) -> tuple[Record, Arrays]:
     record: Record = {
         "id": job.id, "benchmark": job.benchmark, "case": job.case, "protocol": None, "role": job.role,
         "method": job.method, "variant": job.variant, "preset": job.preset, "params": {}, "seed": job.seed,
-        "epochs": None, "budget": job.budget, "n_train": None, "n_test": None, "data_sha256": None,
+        "epochs": None, "budget": job.budget(), "n_train": None, "n_test": None, "data_sha256": None,
         "versions": versions(), "commit": commit(), "command": setting.command, "device": "cpu",
         "threads": setting.threads,
     }  # fmt: skip
@@ -64,10 +64,12 @@ def execute(job: Job, setting: Setting) -> tuple[Record, Arrays]:
     arrays: Arrays = {}
     try:
         rows = built_in(job.benchmark).load(setting.data_dir)
-        split = _limited(rows.split(job.case, job.seed), job)
+        whole = rows.split(job.case, job.seed)
+        split = _limited(whole, job)
         x, test = rows.x[split.train], rows.x[split.test]
         record |= {
-            "protocol": split.name, "n_train": len(x), "n_test": len(test),
+            "protocol": split.name, "budget": job.budget(len(whole.train), len(whole.test)),
+            "n_train": len(x), "n_test": len(test),
             "data_sha256": sha256_of(x, test, split.anomaly),
         }  # fmt: skip
         wall, cpu = time.perf_counter(), time.process_time()

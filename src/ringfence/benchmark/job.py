@@ -60,16 +60,16 @@ class Job:
         searches = self.role != "baseline" and method_named(self.method).info.cost == "search"
         return SEARCHED_ROWS if searches and self.test_rows is None else self.test_rows
 
-    @property
-    def budget(self) -> str:
-        """The budget in words, as the record states it."""
+    def budget(self, train: int | None = None, test: int | None = None) -> str:
+        """Return the budget in words, as the record states it, for so many training and test rows to choose from."""
         printed = parameters(self.method, self.preset, self.variant).get("epochs") if self.preset else None
         epochs = self.changes.get("epochs", printed)
+        preset = f" of the preset's {printed}" if printed else ""
         said = [
-            "" if epochs == printed else f"{epochs} epochs of the preset's {printed}" if printed else f"{epochs} epochs",
+            f"{epochs} epochs{preset}" if epochs != printed else "",
             f"quick: at most {QUICK_STEPS} steps at lr {QUICK_LR:g}" if self.quick else "",
-            "" if self.train_rows is None else f"{self.train_rows:,} seeded training rows",
-            "" if self.judged_rows is None else f"{self.judged_rows:,} seeded test rows",
+            _chosen(self.train_rows, train, "training"),
+            _chosen(self.judged_rows, test, "test"),
         ]
         return "; ".join(s for s in said if s) or "full"
 
@@ -85,3 +85,7 @@ class Job:
         quick = {"epochs": max(1, QUICK_STEPS // steps), "lr": QUICK_LR} if self.quick else {}
         changes = {"random_state": self.seed, **quick, **self.changes}
         return detector_for(self.method, preset=self.preset, variant=self.variant, changes=changes)
+
+
+def _chosen(rows: int | None, available: int | None, what: str) -> str:
+    return f"{rows:,} of {available:,} {what} rows" if rows and available and rows < available else ""

@@ -19,7 +19,7 @@ from ..registry import method_named, methods
 from .baselines import BASELINES
 from .execute import Arrays, Record, Setting, execute
 from .job import Job
-from .tables import read_records
+from .records import read_records
 
 RECORDS, RUNS = "records.jsonl", "runs"
 
@@ -47,7 +47,11 @@ def plan(
         anything runs.
     """
     known = built_in(benchmark)
-    for name, value, least in (("seeds", seeds, 1), ("train_rows", train_rows, 2), ("test_rows", test_rows, 2)):
+    for name, value, least in (
+        ("seeds", seeds, 1),
+        ("train_rows", train_rows, 2),
+        ("test_rows", test_rows, 2),
+    ):
         if value is not None and value < least:
             raise InvalidParameter(f"{name}={value}: allowed are whole numbers ≥ {least}")
     jobs: list[Job] = []
@@ -83,9 +87,12 @@ def run(jobs: Sequence[Job], out: Path, setting: Setting, *, workers: int = 1, v
         (out / RUNS).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InvalidData(f"{out} can't be written: {error.strerror}") from error
+    _mend(out / RECORDS)
     done = {r["id"] for r in read_records(out) if r["status"] == "ok"} if (out / RECORDS).exists() else set()
     missing = [job for job in jobs if job.id not in done]
-    context = multiprocessing.get_context("forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else None)
+    context = multiprocessing.get_context(
+        "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else None
+    )
     if context.get_start_method() == "forkserver":
         context.set_forkserver_preload(["ringfence.benchmark.execute", "torch._dynamo"])
     with (
@@ -111,8 +118,15 @@ def _outcome(future: "Future[tuple[Record, Arrays]]", job: Job) -> tuple[Record,
         return future.result()
     except BrokenProcessPool as error:
         raise RingfenceError(
-            f"the process of {job.method} on {job.benchmark} case {job.case} seed {job.seed} was killed (out of memory?)"
+            f"the process of {job.method} on {job.benchmark} case {job.case} seed {job.seed} was killed"
+            " (out of memory?)"
         ) from error
+
+
+def _mend(path: Path) -> None:
+    """Drop a last line that a kill cut off: its run is done again."""
+    if path.exists() and (content := path.read_bytes()) and not content.endswith(b"\n"):
+        path.write_bytes(content[: content.rfind(b"\n") + 1])
 
 
 def _keep(out: Path, record: Record, arrays: Arrays) -> None:
@@ -124,4 +138,3 @@ def _keep(out: Path, record: Record, arrays: Arrays) -> None:
         os.replace(name, out / RUNS / f"{record['id']}.npz")
     with (out / RECORDS).open("a", encoding="utf-8") as file:
         file.write(json.dumps(record) + "\n")
-

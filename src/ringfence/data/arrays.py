@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from ..exceptions import InvalidData, InvalidParameter
 from .labels import claimed, looks_like_label
 from .table import Parsed
-from ..exceptions import InvalidData, InvalidParameter
 
 _LABEL_KINDS = "buifU"
 
@@ -25,8 +25,7 @@ def read_npy(path: Path, label: str | None) -> Parsed:
     """
     if label is not None:
         raise InvalidParameter(
-            f"'{path}' is one array without names, so there is no label '{label}':"
-            f" use .npz with x and {label}, or .csv"
+            f"'{path}' is one array without names, so there is no label '{label}': use .npz with x and {label}, or .csv"
         )
     with path.open("rb") as stream:
         x = _intact(lambda: np.load(stream, allow_pickle=False), path)

@@ -8,12 +8,12 @@ from typing import Final
 
 import numpy as np
 
+from ..exceptions import InvalidParameter, unknown_name
+from ..protocol import Split, kdd99_halves, leave_one_out
 from .digits import load_digits
 from .folder import data_folder
 from .kdd99 import load_kdd99
 from .mnist import load_mnist
-from ..exceptions import InvalidParameter, unknown_name
-from ..protocol import Split, kdd99_halves, leave_one_out
 
 _DIGITS: Final = tuple("0123456789")
 

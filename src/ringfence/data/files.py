@@ -7,10 +7,10 @@ from typing import Final
 
 import numpy as np
 
+from ..exceptions import InvalidData, InvalidParameter
 from .arrays import read_npy, read_npz
 from .labels import as_anomaly
 from .table import Parsed, read_csv
-from ..exceptions import InvalidData, InvalidParameter
 
 READERS: Final[Mapping[str, Callable[[Path, str | None], Parsed]]] = {
     ".csv": read_csv,
@@ -42,9 +42,7 @@ class Loaded:
     name: str
 
 
-def load_file(
-    path: str | Path, label: str | None = None, normal: object = None, drop_label: bool = False
-) -> Loaded:
+def load_file(path: str | Path, label: str | None = None, normal: object = None, drop_label: bool = False) -> Loaded:
     """Read a ``.csv``, ``.npy`` or ``.npz`` file of numbers.
 
     Parameters

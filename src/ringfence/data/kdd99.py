@@ -9,8 +9,8 @@ from typing import Final
 
 import numpy as np
 
-from .folder import locate, read_official
 from ..exceptions import InvalidData
+from .folder import locate, read_official
 
 NAMES: Final = (
     "kddcup.data_10_percent.gz",
@@ -105,11 +105,7 @@ def parse_kdd99(content: bytes, path: Path) -> Kdd99:
     wrong = next((i for i, row in enumerate(cells) if len(row) != len(ATTRIBUTES) + 1), None)
     first_rows = np.unique(which, return_index=True)[1].astype(np.int64)
     if wrong is not None or not cells:
-        found = (
-            f"row {first_rows[wrong] + 1} has {len(cells[wrong])} cells"
-            if wrong is not None
-            else "it is empty"
-        )
+        found = f"row {first_rows[wrong] + 1} has {len(cells[wrong])} cells" if wrong is not None else "it is empty"
         raise InvalidData(f"'{path}' is no KDD 99 file: {found}, expected {len(ATTRIBUTES) + 1} cells a row")
     x, columns = _encoded(list(place), cells, path)
     normal = np.array([row[-1] == _NORMAL for row in cells])
@@ -123,9 +119,7 @@ def _encoded(lines: list[bytes], cells: list[list[bytes]], path: Path) -> tuple[
     try:
         blocks = [np.loadtxt(lines, np.float64, comments=None, delimiter=",", usecols=taken, ndmin=2)]
     except ValueError as error:
-        raise InvalidData(
-            f"'{path}' is no KDD 99 file: a numeric attribute is no number ({error})"
-        ) from error
+        raise InvalidData(f"'{path}' is no KDD 99 file: a numeric attribute is no number ({error})") from error
     names = list(numeric)
     for name in CATEGORICAL:
         j = ATTRIBUTES.index(name)

@@ -8,9 +8,7 @@ import numpy as np
 
 from ..exceptions import InvalidData, InvalidParameter, unknown_name
 
-LABEL_NAMES: Final = frozenset(
-    ("y", "label", "labels", "class", "target", "anomaly", "is_anomaly", "outlier")
-)
+LABEL_NAMES: Final = frozenset(("y", "label", "labels", "class", "target", "anomaly", "is_anomaly", "outlier"))
 """Lower-case names that look like labels."""
 
 _SHOWN = 10
@@ -88,11 +86,7 @@ def as_anomaly(values: np.ndarray, label: str, normal: object, path: Path) -> np
         shown = ", ".join(" ".join(text.split())[:40] for text in texts[:_SHOWN]) + (
             ", …" if len(texts) > _SHOWN else ""
         )
-        state = (
-            "needs the value that means normal"
-            if normal is None
-            else f"never is '{normal}', the normal value"
-        )
+        state = "needs the value that means normal" if normal is None else f"never is '{normal}', the normal value"
         raise InvalidParameter(f"'{path}': label '{label}' {state}; give --normal VALUE, one of: {shown}")
     return np.asarray(~is_normal[codes], dtype=bool)
 

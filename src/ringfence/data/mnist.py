@@ -5,8 +5,8 @@ from typing import Final
 
 import numpy as np
 
-from .folder import locate, read_official
 from ..exceptions import InvalidData
+from .folder import locate, read_official
 
 FILES: Final = {
     "train-images-idx3-ubyte.gz": "f68b3c2dcbeaaa9fbdd348bbdeb94873",

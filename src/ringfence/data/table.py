@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .labels import claimed
 from ..exceptions import InvalidData
+from .labels import claimed
 
 _SHOWN = 40  # characters of a cell in an error
 
@@ -105,9 +105,7 @@ def _split(lines: list[str], delimiter: str, path: Path) -> Iterator[list[str]]:
     try:
         yield from csv.reader(lines, delimiter=delimiter)
     except csv.Error as error:
-        raise InvalidData(
-            f"'{path}' can't be read as CSV: {error}; is a quotation mark left open?"
-        ) from error
+        raise InvalidData(f"'{path}' can't be read as CSV: {error}; is a quotation mark left open?") from error
 
 
 def _checked_names(names: list[str], path: Path) -> list[str]:
@@ -155,11 +153,7 @@ def _find_fault(lines: _Lines, taken: list[int]) -> None:
                 continue
             cell = cells[j].strip()
             state = ("is empty" if not cell else f"is '{cell[:_SHOWN]}'") + ", not a finite number"
-            hint = (
-                ""
-                if lines.has_header or number > 1
-                else " (the first line counts as data: it holds a number)"
-            )
+            hint = "" if lines.has_header or number > 1 else " (the first line counts as data: it holds a number)"
             column = f"column '{lines.names[j]}'" if lines.has_header else f"column {lines.names[j]}"
             raise InvalidData(f"'{lines.path}': row {number}, {column} {state}{hint}")
 

@@ -83,6 +83,7 @@ class AnoGAN(Detector):
 
     def stages(self) -> list[Stage]:
         """A plain GAN."""
+        self.schedule()  # refuses rates and bounds that do not fit before anything is trained
         return [gan_stage(adversary_named(self.adversary), self.adam)]
 
     def code(self, nets: Any, x: Tensor) -> Tensor:
@@ -93,9 +94,12 @@ class AnoGAN(Detector):
             parts = self.parts_at(nets, z, rows, features)
             return torch.stack([weight * parts[name] for name, weight in weights.items()]).sum(0)
 
-        schedule = Schedule(self.steps, self.search_rates, self.search_until)
         # f(x) stands still during the search and is computed once.
-        return search(loss, (x, nets.discriminator(x)[1]), nets.search.starts, schedule)[0]
+        return search(loss, (x, nets.discriminator(x)[1]), nets.search.starts, self.schedule())[0]
+
+    def schedule(self) -> Schedule:
+        """Rates of the search."""
+        return Schedule(self.steps, self.search_rates, self.search_until)
 
     def parts_at(self, nets: Any, z: Tensor, x: Tensor, features: Tensor) -> dict[str, Tensor]:
         """Parts of the score at given latent vectors; `features` are f(x)."""

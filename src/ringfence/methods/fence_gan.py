@@ -109,6 +109,7 @@ class FenceGAN(Detector):
         "clamp": Limit(0, 1, open_low=True, open_high=True),
         "dispersion": OneOf(tuple(DISTANCES)),
         "pretrain_epochs": Limit(0, whole=True),
+        "discriminator_lr": Limit(0, open_low=True, none=True),
         "discriminator_optimiser": OneOf(tuple(OPTIMISERS)),
         "decay": Limit(0),
     }
@@ -122,15 +123,13 @@ class FenceGAN(Detector):
         rate = self.lr if self.discriminator_lr is None else self.discriminator_lr
         optim = Optim(self.discriminator_optimiser, rate, (self.beta1, 0.999), self.decay)
         d = ("discriminator",)
-        judges = (Player(d, self.discriminator_loss, optim),)
+        judges: tuple[Player, ...] = (Player(d, self.discriminator_loss, optim),)
         if self.apart:
             judges = (
                 Player(d, self.real_loss, optim, name="real", others="eval"),
                 Player(d, self.fake_loss, optim, name="fake", others="eval", shares="real"),
             )
-        fence = Player(
-            ("generator",), self.generator_loss, Optim("adam", self.lr, (self.beta1, 0.999), self.decay)
-        )
+        fence = Player(("generator",), self.generator_loss, Optim("adam", self.lr, (self.beta1, 0.999), self.decay))
         order = (*judges, fence) if self.apart else (fence, *judges)
         return [Stage(judges, name="pretrain", epochs=self.pretrain_epochs), Stage(order)]
 

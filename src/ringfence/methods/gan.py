@@ -43,7 +43,12 @@ class GAN(Detector):
 
     adversary: str | Adversary = "non_saturating"
 
-    info = Info("GAN, discriminator as score", "Goodfellow et al., NeurIPS 2014; Ngo et al. 2019", 2014, source="paper")
+    info = Info(
+        "GAN, discriminator as score",
+        "Goodfellow et al., NeurIPS 2014; Ngo et al. 2019",
+        2014,
+        source="paper",
+    )
     scores = {"discriminator": {"discriminator": 1.0}}
 
     def build(self, make: Family) -> dict[str, nn.Module]:

@@ -20,11 +20,15 @@ class DCGAN(Family):
     chunk = 128
 
     def encoder_table(self) -> Table:
-        """x → pyramid → 128 → z."""
-        return [*self._down("batch"), Row("dense", MOST_MAPS, act="leaky_relu"), Row("dense", self.latent_dim)]
+        """X → pyramid → 128 → z."""
+        return [
+            *self._down("batch"),
+            Row("dense", MOST_MAPS, act="leaky_relu"),
+            Row("dense", self.latent_dim),
+        ]
 
     def generator_table(self) -> Table:
-        """z → 128 → the smallest level → transposed pyramid → x in [−1, 1]."""
+        """Z → 128 → the smallest level → transposed pyramid → x in [−1, 1]."""
         sizes = self._sizes()
         maps = self._maps()
         table = [

@@ -37,11 +37,11 @@ class Family(ABC):
 
     @abstractmethod
     def encoder_table(self) -> Table:
-        """x → z."""
+        """X → z."""
 
     @abstractmethod
     def generator_table(self) -> Table:
-        """z → x."""
+        """Z → x."""
 
     @abstractmethod
     def branch_table(self, argument: str) -> Table:
@@ -57,7 +57,9 @@ class Family(ABC):
 
     def generator(self, name: str = "generator") -> Network:
         """(n, latent_dim) → (n, *shape)."""
-        return self._ending(Network(self._table(name, self.generator_table()), (self.latent_dim,), self.make), self.shape)
+        return self._ending(
+            Network(self._table(name, self.generator_table()), (self.latent_dim,), self.make), self.shape
+        )
 
     def discriminator(self, arguments: str, name: str = "discriminator") -> Discriminator:
         """(x), (x, z), … → (logit, features); `arguments` spells them as the paper does: "x", "z", "xz"."""

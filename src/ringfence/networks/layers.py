@@ -36,7 +36,9 @@ def he(weight: Tensor, fan_in: int, fan_out: int, rng: torch.Generator) -> None:
 INITIALISERS: dict[str, Initialiser] = {"xavier": xavier, "normal_002": normal_002, "he": he}
 
 
-def _drawn(shape: Sequence[int], fans: tuple[int, int], init: Initialiser, rngs: Sequence[torch.Generator]) -> nn.Parameter:
+def _drawn(
+    shape: Sequence[int], fans: tuple[int, int], init: Initialiser, rngs: Sequence[torch.Generator]
+) -> nn.Parameter:
     weight = torch.empty(len(rngs), *shape)
     for member, rng in zip(weight, rngs, strict=True):
         init(member, fans[0], fans[1], rng)
@@ -78,7 +80,10 @@ class Linear(nn.Module):
 
 
 class Conv2d(nn.Module):
-    """Convolution; weight (k, out, in, h, w). `padding` is (left, right, top, bottom), as TensorFlow's "same" may need."""
+    """Convolution; weight (k, out, in, h, w).
+
+    `padding` is (left, right, top, bottom): TensorFlow's "same" may need more on one side.
+    """
 
     def __init__(
         self,

@@ -15,11 +15,11 @@ class MLP(Family):
     chunk = 512
 
     def encoder_table(self) -> Table:
-        """x → 128 → 128 → z."""
+        """X → 128 → 128 → z."""
         return [*self._hidden(2), Row("dense", self.latent_dim)]
 
     def generator_table(self) -> Table:
-        """z → 128 → 128 → x, with a linear end: tables are standardised, not bounded."""
+        """Z → 128 → 128 → x, with a linear end: tables are standardised, not bounded."""
         return [*self._hidden(2), Row("dense", math.prod(self.shape))]
 
     def branch_table(self, argument: str) -> Table:

@@ -76,7 +76,7 @@ class Row:
             value = row.get(key, getattr(cls, key, None))
             if value not in allowed:
                 raise InvalidParameter(f"layer table: {unknown_name(key, value, allowed)}")
-        values = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}
         if "units" not in values:
             raise InvalidParameter(f"layer table: a row needs `units`, got {dict(row)}")
         return cls(**values)

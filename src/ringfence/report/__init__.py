@@ -7,7 +7,7 @@ those of the text table do.
 import os
 from pathlib import Path
 
-from ..benchmark.tables import read_records
+from ..benchmark.records import read_records
 from ..exceptions import InvalidParameter
 
 

@@ -55,9 +55,7 @@ def histogram(kind: str, run: Run) -> str:
         axes.stairs(odd, edges, color=style.ANOMALOUS, linewidth=1.8)
         if run.generated is not None:
             dots = (0, (1.5, 1.5))
-            axes.stairs(
-                _shares(run.generated, edges), edges, color=style.GENERATED, linewidth=1.6, linestyle=dots
-            )
+            axes.stairs(_shares(run.generated, edges), edges, color=style.GENERATED, linewidth=1.6, linestyle=dots)
         axes.axvline(run.threshold, color="black", linewidth=1.4, linestyle=(0, (5, 2)))
         axes.set(xlabel="anomaly score", ylabel="share of rows", xscale="log" if logarithmic else "linear")
         # Generated rows often fall into one bin, which would press the others flat.

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..benchmark import tables
-from ..benchmark.tables import Cell, Name, Record, Section
+from ..benchmark.records import Name, Record, Section, sections
+from ..benchmark.tables import Cell
 from ..metrics import pr_points, roc_points
 from . import figures, style
 from .rows import TopRow, top_rows
@@ -52,6 +53,7 @@ class View(NamedTuple):
     title: str
     facts: Mapping[str, str]
     commands: tuple[str, ...]
+    digests: tuple[str, ...]
     tables: tuple[tables.Table, ...]
     notes: tuple[str, ...]
     cases: tuple[Case, ...]
@@ -63,7 +65,7 @@ def render_page(folder: Path, records: Sequence[Record]) -> str:
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
-    found = tables.sections(records)
+    found = sections(records)
     lines = style.lines_of(row.name for section in found for row in section.rows)
     views = [_view(section, folder, lines) for section in found]
     # Every text is escaped; only the figures, which matplotlib has written, go in as they are.
@@ -94,21 +96,27 @@ def _view(section: Section, folder: Path, lines: Mapping[Name, style.Line]) -> V
     return View(
         title,
         _facts(section),
-        tuple(dict.fromkeys(str(record.get("command", "-")) for record in section.records)),
+        _each(section, lambda record: record.get("command")),
+        _each(
+            section,
+            lambda record: f"case {record['case']}, seed {record['seed']}: {record.get('data_sha256')}",
+        ),
         tuple(tables.tables(section)),
         tuple(tables.notes(section)),
-        tuple(_case(f"{title}/{case}", case, found, lines, scale) for case, found in shown.items()),
+        tuple(_case(section, case, found, lines, scale) for case, found in shown.items()),
         scale,
     )
+
+
+def _each(section: Section, text: Callable[[Record], str | None]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(found for record in section.records if (found := text(record))))
 
 
 def _facts(section: Section) -> dict[str, str]:
     """Say what was run, every value once."""
 
-    def values(key: str, show: Callable[[Any], str] = str) -> str:
-        return (
-            ", ".join(dict.fromkeys(show(r[key]) for r in section.records if r.get(key) is not None)) or "-"
-        )
+    def values(key: str) -> str:
+        return ", ".join(dict.fromkeys(str(r[key]) for r in section.records if r.get(key) is not None)) or "-"
 
     versions: dict[str, None] = dict.fromkeys(
         f"{name} {version}" for r in section.records for name, version in (r.get("versions") or {}).items()
@@ -116,7 +124,6 @@ def _facts(section: Section) -> dict[str, str]:
     return {
         "benchmark": section.place.benchmark,
         "protocol": section.place.protocol,
-        "budget": section.place.budget,
         "cases": ", ".join(section.cases),
         "seeds": ", ".join(str(seed) for seed in sorted({r["seed"] for r in section.records})),
         "rows trained on": _range(section.records, "n_train"),
@@ -125,7 +132,6 @@ def _facts(section: Section) -> dict[str, str]:
         "threads": values("threads"),
         "versions": ", ".join(versions) or "-",
         "commit": values("commit"),
-        "data (SHA-256)": values("data_sha256"),
     }
 
 
@@ -135,9 +141,15 @@ def _range(records: Iterable[Record], key: str) -> str:
 
 
 def _case(
-    place: str, case: str, shown: list[Shown], lines: Mapping[Name, style.Line], scale: tuple[float, float]
+    section: Section,
+    case: str,
+    shown: list[Shown],
+    lines: Mapping[Name, style.Line],
+    scale: tuple[float, float],
 ) -> Case:
+    place = f"{tables.title(section.place)}/{case}"
     drawn = [(one, one.run) for one in shown if one.run]
+    keys = {one.row.name: _key(section, one, case, lines) for one, _ in drawn}
     # The best is drawn last and so on top.
     order = [(run, lines[one.row.name]) for one, run in reversed(drawn)]
     roc = [(*roc_points(run.scores, run.anomaly, limit=200), line) for run, line in order]
@@ -148,35 +160,35 @@ def _case(
         case,
         f"{first.anomaly.sum():,} of {len(first.anomaly):,} test rows are anomalous" if first else "",
         ", ".join(lost),
-        tuple(_key(one, case, lines) for one, _ in drawn),
+        tuple(keys.values()),
         figures.curves(f"{place}/roc", roc, "false positive rate", "true positive rate") if drawn else "",
         figures.curves(f"{place}/pr", pr, "recall", "precision") if drawn else "",
         tuple(
-            _method(place, _key(one, case, lines), one, run, scale)
-            for one, run in drawn
-            if one.row.name.role == "trained"
+            _method(place, keys[one.row.name], one, run, scale) for one, run in drawn if one.row.name.role == "trained"
         ),
     )
 
 
-def _key(one: Shown, case: str, lines: Mapping[Name, style.Line]) -> Key:
+def _key(section: Section, one: Shown, case: str, lines: Mapping[Name, style.Line]) -> Key:
     name, spread = one.row.name, one.row.metric("auroc", case)
     seeds = sum(at == case for at, _ in one.row.runs)
     all_seeds = f"{seeds} seeds: {tables.share(spread.mean).text} ± {tables.share(spread.sd).text}"
     auroc = tables.share(one.record["metrics"]["auroc"])
-    return Key(lines[name], name.label, auroc, all_seeds if seeds > 1 else "")
+    budget = f"budget {section.budgets[name.budget]}" if len(section.budgets) > 1 else ""
+    more = "; ".join(part for part in (budget, all_seeds if seeds > 1 else "") if part)
+    return Key(lines[name], name.label, auroc, more)
 
 
 def _method(place: str, key: Key, one: Shown, run: Run, scale: tuple[float, float]) -> Method:
-    label = one.row.name.label
+    label, own = one.row.name.label, f"{place}/{one.record['id']}"
     drawn = run.losses if run.losses is not None and run.losses.ndim == 2 and run.losses.size else None
     terms = [str(term) for term in run.terms] if run.terms is not None and drawn is not None else []
     return Method(
         label,
         key,
-        figures.histogram(f"{place}/{label}/scores", run),
+        figures.histogram(f"{own}/scores", run),
         _SIDES if run.generated is None else (*_SIDES, _GENERATED),
-        None if drawn is None else figures.losses(f"{place}/{label}/losses", drawn),
+        None if drawn is None else figures.losses(f"{own}/losses", drawn),
         tuple(Key(style.term_line(i), term) for i, term in enumerate(terms)),
         tuple(top_rows(run, scale)),
     )

@@ -22,7 +22,7 @@ class Difference(NamedTuple):
 class TopRow(NamedTuple):
     """One row; pictures are addresses of embedded PNGs, and None where there is none."""
 
-    test_row: int
+    number: int
     score: float
     anomalous: bool
     picture: str | None
@@ -34,8 +34,7 @@ class TopRow(NamedTuple):
 def top_rows(run: Run, scale: tuple[float, float]) -> list[TopRow]:
     """Show at most ten rows; `scale` is the lowest and highest value of all pictures of the section."""
     show = _as_pictures if run.top_rows.ndim > 2 else _as_columns
-    order = np.argsort(-run.scores[run.top_index], kind="stable")[:_ROWS]
-    return [show(run, int(at), scale) for at in order]
+    return [show(run, at, scale) for at in range(min(_ROWS, len(run.top_index)))]
 
 
 def _as_pictures(run: Run, at: int, scale: tuple[float, float]) -> TopRow:
@@ -61,8 +60,8 @@ def _as_columns(run: Run, at: int, scale: tuple[float, float]) -> TopRow:
 
 
 def _facts(run: Run, at: int) -> tuple[int, float, bool]:
-    index = int(run.top_index[at])
-    return index, float(run.scores[index]), bool(run.anomaly[index])
+    test_row = np.argsort(-run.scores, kind="stable")[at]
+    return int(run.top_index[at]), float(run.scores[test_row]), bool(run.anomaly[test_row])
 
 
 def _column(columns: Array | None, at: int) -> str:

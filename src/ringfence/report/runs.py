@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..benchmark.tables import Record, Row, Section
+from ..benchmark.records import Record, Row, Section
 
 Array = NDArray[Any]
 
@@ -28,7 +28,8 @@ class Run:
     losses, terms
         (epochs, terms) and (terms,) "player.term".
     top_index, top_rows, top_remade
-        (k,) row numbers in the test part, (k, …) the rows in the user's units and their reconstructions.
+        The rows with the highest scores, highest first: (k,) their numbers in the data set, (k, …) the rows
+        in the user's units and their reconstructions.
     columns
         (columns,) names.
     """
@@ -61,11 +62,12 @@ def read_run(path: Path) -> Run | None:
             found = {name: file[name] for name in file.files}
         scores, anomaly = found["scores"].astype(np.float64), found["anomaly"].astype(bool)
         top = found["top_index"].astype(np.int64)
-        whole = scores.shape == anomaly.shape == (len(scores),) and len(found["top_rows"]) == len(top)
+        whole = scores.shape == anomaly.shape == (len(scores),)
+        whole &= len(found["top_rows"]) == len(top) <= len(scores)
         threshold = float(found["threshold"])
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error):
         return None
-    if not whole or not np.isfinite(scores).all() or np.any((top < 0) | (top >= len(scores))):
+    if not whole or not np.isfinite(scores).all():
         return None
     optional = {name: found.get(name) for name in ("generated", "losses", "terms", "top_remade", "columns")}
     return Run(scores, anomaly, threshold, top_index=top, top_rows=found["top_rows"], **optional)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from ..benchmark.tables import Name
+from ..benchmark.records import Name
 
 # Okabe and Ito's palette without its yellow, which is faint on white; baselines are greys.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a3e9d")
