@@ -35,7 +35,7 @@ class Schedule:
     def __post_init__(self) -> None:
         if self.steps < 1:
             raise InvalidParameter(f"steps={self.steps}: a search needs at least 1 step")
-        if not self.rates or not all(RATE.allows(rate) for rate in self.rates):
+        if not len(self.rates) or not all(RATE.allows(rate) for rate in self.rates):
             raise InvalidParameter(f"search_rates={self.rates!r}: allowed are one or more {RATE}")
         if len(self.until) != len(self.rates) - 1 or list(self.until) != sorted(self.until):
             raise InvalidParameter(

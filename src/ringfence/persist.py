@@ -52,7 +52,7 @@ def save(detector: "Detector", folder: Path) -> Path:
         "n_features_in": detector.n_features_in_,
         "feature_names_in": None if names is None else [str(n) for n in names],
         "history": detector.history_,
-        "n_iter": detector.n_iter_,
+        "n_iter": int(detector.n_iter_),
     }
     write_folder(folder, "model", facts, tensors)
     return folder
@@ -68,7 +68,10 @@ def load(folder: str | Path) -> "Detector":
     """
     facts, tensors = read_folder(Path(folder), "model")
     parameters = {k: _object(v) for k, v in facts["parameters"].items()}
-    detector = method_named(facts["method"])(**parameters)
+    try:
+        detector = method_named(facts["method"])(**parameters)
+    except (InvalidParameter, TypeError) as error:
+        raise InvalidModel(f"{folder}: {error}") from error
     shape, given = tuple(facts["shape"]), tuple(facts["given"])
     shift, width = tensors.pop("preprocess.shift").numpy(), tensors.pop("preprocess.width").numpy()
     detector.preprocess_ = Preprocess(shape, given, shift, width)
@@ -99,6 +102,10 @@ def _plain(value: Any) -> Any:
         raise InvalidParameter(f"adversary={value!r} can't be kept in a folder: allowed are those of ADVERSARIES")
     if isinstance(value, np.random.RandomState):
         return None  # the seed that was drawn from it stands beside
+    if isinstance(value, Mapping):
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [_plain(v) for v in value]
     return value.item() if isinstance(value, np.generic) else value
 
 

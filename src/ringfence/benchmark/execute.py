@@ -31,7 +31,8 @@ from .job import Job
 Arrays = dict[str, NDArray[Any]]
 Record = dict[str, Any]
 
-GENERATED = 500
+# Generated rows whose scores a report shows, fewer where each has to be searched for.
+GENERATED, SEARCHED = 500, 100
 TOP = 10
 
 
@@ -74,7 +75,7 @@ def execute(job: Job, setting: Setting) -> tuple[Record, Arrays]:
         }  # fmt: skip
         wall, cpu = time.perf_counter(), time.process_time()
         found, arrays = _judge_baseline(job, x, test, split) if job.role == "baseline" else _judge(job, x, test, split)
-        if rows.columns:
+        if rows.columns and arrays:
             arrays["columns"] = np.array(rows.columns)
         record |= found | {"status": "ok"}
     except RingfenceError as error:
@@ -121,24 +122,24 @@ def _judge(job: Job, x: NDArray[Any], test: NDArray[Any], split: Split) -> tuple
         "metrics": metrics,
         "parts": {k: evaluate(v, split.anomaly, 0.0)["auroc"] for k, v in alone.items()},
     }  # fmt: skip
+    if job.role == "untrained":
+        return record, {}
     return record, _arrays(det, scores, test, split)
 
 
 def _arrays(det: Detector, scores: NDArray[Any], test: NDArray[Any], split: Split) -> Arrays:
     top = np.argsort(-scores, kind="stable")[:TOP]
+    generated = SEARCHED if det.info.cost == "search" else GENERATED
     arrays: Arrays = {
         "scores": scores, "anomaly": split.anomaly, "threshold": np.array(det.threshold_),
-        "top_index": split.test[top], "top_rows": test[top],
-        "generated": det.anomaly_score(det.sample(min(GENERATED, len(test)), random_state=0)),
+        "top_index": split.test[top], "top_rows": test[top], "top_widths": det.preprocess_.width,
+        "generated": det.anomaly_score(det.sample(generated, random_state=0)),
     }  # fmt: skip
     if hasattr(det, "reconstruct"):
         arrays["top_remade"] = det.reconstruct(test[top])
-    last = [entry for entry in det.history_ if entry["stage"] == det.history_[-1]["stage"]] if det.history_ else []
-    if last:
-        terms = [k for k in last[0] if k not in ("stage", "epoch")]
-        arrays["terms"] = np.array(terms)
-        arrays["losses"] = np.array([[entry[t] for t in terms] for entry in last])
-    return arrays
+    last = [entry for entry in det.history_ if entry["stage"] == det.history_[-1]["stage"]]
+    terms = [k for k in last[0] if k not in ("stage", "epoch")]
+    return arrays | {"terms": np.array(terms), "losses": np.array([[entry[t] for t in terms] for entry in last])}
 
 
 @cache

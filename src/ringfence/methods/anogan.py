@@ -61,9 +61,9 @@ class AnoGAN(Detector):
 
     adversary: str | Adversary = "non_saturating"
     steps: int = 200
-    search_rates: Sequence[float] = (0.1, 0.03, 0.01)
+    search_rates: Sequence[float] = (0.2, 0.05, 0.01)
     search_until: Sequence[int] = (100, 160)
-    restarts: int = 2
+    restarts: int = 1
 
     info = Info("GAN and a latent search for each row", "Schlegl et al., IPMI 2017", 2017, ("search",), "search")
     scores = {
@@ -71,7 +71,7 @@ class AnoGAN(Detector):
         "sigma": {"residual": 0.9, "cross_entropy": 0.1},
     }
     limits = {**Detector.limits, "steps": Limit(1, whole=True), "restarts": Limit(1, whole=True)}
-    cut_rows: ClassVar[int] = 1_000
+    cut_rows: ClassVar[int] = 500
 
     def build(self, make: Family) -> dict[str, nn.Module]:
         """G, D and the starts of the search."""

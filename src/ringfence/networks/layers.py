@@ -107,6 +107,8 @@ class Conv2d(nn.Module):
         """Map (k·b, in, h, w) to (k·b, out, h', w')."""
         left, right, top, bottom = self.padding
         even = left == right and top == bottom
+        if self.members == 1 and x.shape[1] == 1:
+            return self._columns(x if even else F.pad(x, self.padding), (top, left) if even else (0, 0))
         if self.members > 1:
             x = _beside(x, self.members)
         out = F.conv2d(
@@ -118,6 +120,14 @@ class Conv2d(nn.Module):
             groups=self.members,
         )
         return _stacked(out, self.members) if self.members > 1 else out
+
+    def _columns(self, x: Tensor, padding: tuple[int, int]) -> Tensor:
+        """The same as one matrix product: twice as fast on CPUs where there is one input channel."""
+        side, stride = self.weight.shape[-1], self.stride
+        columns = F.unfold(x, side, padding=padding, stride=stride).transpose(1, 2)
+        out = F.linear(columns, self.weight[0].flatten(1), None if self.bias is None else self.bias[0])
+        height, width = ((n + 2 * p - side) // stride + 1 for n, p in zip(x.shape[2:], padding, strict=True))
+        return out.transpose(1, 2).unflatten(2, (height, width))
 
 
 class ConvTranspose2d(nn.Module):
@@ -150,6 +160,8 @@ class ConvTranspose2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (k·b, in, h, w) to (k·b, out, *size_out)."""
+        if self.members == 1 and self.weight.shape[2] == 1:
+            return self._columns(x)
         if self.members > 1:
             x = _beside(x, self.members)
         out = F.conv_transpose2d(
@@ -162,6 +174,17 @@ class ConvTranspose2d(nn.Module):
             groups=self.members,
         )[:, :, : self.size_out[0], : self.size_out[1]]
         return _stacked(out, self.members) if self.members > 1 else out
+
+    def _columns(self, x: Tensor) -> Tensor:
+        """The same as one matrix product: twice as fast on CPUs where there is one output channel."""
+        height, width = self.size_out
+        # The canvas before cropping; what lies outside the image is folded into a border and left out.
+        whole = [(n - 1) * self.stride + self.weight.shape[-1] for n in x.shape[2:]]
+        columns = self.weight[0].flatten(1).t() @ x.flatten(2)
+        canvas = F.fold(columns, whole, self.weight.shape[-1], stride=self.stride)
+        top, left = self.padding
+        out = canvas[:, :, top : top + height, left : left + width]
+        return out if self.bias is None else out + self.bias[0][:, None, None]
 
 
 class BatchNorm(nn.Module):

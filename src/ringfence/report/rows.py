@@ -54,7 +54,9 @@ def _as_columns(run: Run, at: int, scale: tuple[float, float]) -> TopRow:
     if run.top_remade is None:
         return TopRow(*_facts(run, at), None, None, None, None)
     row, remade = run.top_rows[at].astype(np.float64), run.top_remade[at].astype(np.float64)
-    worst = np.argsort(-np.abs(row - remade), kind="stable")[:_COLUMNS]
+    # Measured as the detector does: in raw units the column with the largest numbers would always come first.
+    widths = 1.0 if run.top_widths is None else run.top_widths
+    worst = np.argsort(-np.abs((row - remade) / widths), kind="stable")[:_COLUMNS]
     found = (Difference(_column(run.columns, int(i)), f"{row[i]:.4g}", f"{remade[i]:.4g}") for i in worst)
     return TopRow(*_facts(run, at), None, None, None, tuple(found))
 

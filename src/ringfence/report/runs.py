@@ -30,6 +30,8 @@ class Run:
     top_index, top_rows, top_remade
         The rows with the highest scores, highest first: (k,) their numbers in the data set, (k, …) the rows
         in the user's units and their reconstructions.
+    top_widths
+        What one unit is in each column for the detector, (columns,) or one for all.
     columns
         (columns,) names.
     """
@@ -43,6 +45,7 @@ class Run:
     top_index: Array
     top_rows: Array
     top_remade: Array | None
+    top_widths: Array | None
     columns: Array | None
 
 
@@ -69,7 +72,9 @@ def read_run(path: Path) -> Run | None:
         return None
     if not whole or not np.isfinite(scores).all():
         return None
-    optional = {name: found.get(name) for name in ("generated", "losses", "terms", "top_remade", "columns")}
+    optional = {
+        name: found.get(name) for name in ("generated", "losses", "terms", "top_remade", "top_widths", "columns")
+    }
     return Run(scores, anomaly, threshold, top_index=top, top_rows=found["top_rows"], **optional)
 
 
