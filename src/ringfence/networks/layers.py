@@ -127,7 +127,7 @@ class Conv2d(nn.Module):
         columns = F.unfold(x, side, padding=padding, stride=stride).transpose(1, 2)
         out = F.linear(columns, self.weight[0].flatten(1), None if self.bias is None else self.bias[0])
         height, width = ((n + 2 * p - side) // stride + 1 for n, p in zip(x.shape[2:], padding, strict=True))
-        return out.transpose(1, 2).unflatten(2, (height, width))
+        return out.transpose(1, 2).view(len(out), -1, height, width)
 
 
 class ConvTranspose2d(nn.Module):
@@ -178,10 +178,16 @@ class ConvTranspose2d(nn.Module):
     def _columns(self, x: Tensor) -> Tensor:
         """The same as one matrix product: twice as fast on CPUs where there is one output channel."""
         height, width = self.size_out
-        # The canvas before cropping; what lies outside the image is folded into a border and left out.
-        whole = [(n - 1) * self.stride + self.weight.shape[-1] for n in x.shape[2:]]
+        # The canvas before cropping; what lies outside the image is folded into a border and left out. A kernel that
+        # is shorter than the stride leaves empty lines at the end, which `output_padding` counts.
+        extra = [0 if p else e for p, e in zip(self.padding, self.output_padding, strict=True)]
+        side = self.weight.shape[-1]
+        whole = (
+            (x.shape[2] - 1) * self.stride + side + extra[0],
+            (x.shape[3] - 1) * self.stride + side + extra[1],
+        )
         columns = self.weight[0].flatten(1).t() @ x.flatten(2)
-        canvas = F.fold(columns, whole, self.weight.shape[-1], stride=self.stride)
+        canvas = F.fold(columns, whole, side, stride=self.stride)
         top, left = self.padding
         out = canvas[:, :, top : top + height, left : left + width]
         return out if self.bias is None else out + self.bias[0][:, None, None]
