@@ -41,7 +41,7 @@ def _bars(axes, section: Section) -> None:
     axes.plot([], [], "o", color="#d55e00", label="the same, untrained")
     axes.set_xlim(0.3, 1)
     axes.set_xlabel("AUROC, mean of ten digits and three seeds")
-    axes.legend(loc="lower left", fontsize=8)
+    axes.legend(loc="lower right", fontsize=8)
     axes.spines[["top", "right"]].set_visible(False)
 
 
