@@ -193,12 +193,33 @@ def test_a_transposed_convolution_turns_the_same_convolution_round(size: int, ke
 
 
 @pytest.mark.parametrize("kernel", [1, 2, 3, 4, 5])
-@pytest.mark.parametrize("stride", [1, 2, 3])
-def test_a_transposed_convolution_hits_every_size_that_its_stride_can_come_from(kernel: int, stride: int) -> None:
+@pytest.mark.parametrize("stride", [1, 2, 3, 5])
+@pytest.mark.parametrize("units", [1, 3])
+def test_a_transposed_convolution_hits_every_size_that_its_stride_can_come_from(
+    kernel: int, stride: int, units: int
+) -> None:
+    row = {"kernel": kernel, "stride": stride}
     for size in range(2, 12):
-        shape = (2, -(-size // stride), -(-5 // stride))
-        net = Network([Row("conv_transpose", 3, kernel=kernel, stride=stride, size=(size, 5))], shape, maker(1, 2))
-        assert net(rows(4, *shape)).shape == (4, 3, size, 5)
+        shape = (2, -(-size // stride), -(-6 // stride))
+        table = [Row("conv_transpose", units, size=(size, 6), **row)]
+        x = rows(4, *shape)
+        one, two = Network(table, shape, maker(1)), Network(table, shape, maker(1, 1))
+        assert one(x).shape == (4, units, size, 6)
+        # However a layer gets there, one member and two copies of it compute the same.
+        torch.testing.assert_close(one(x), two(x), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("kernel", [1, 3, 4, 5])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_a_convolution_computes_the_same_for_one_member_and_for_two_copies(
+    kernel: int, stride: int, channels: int
+) -> None:
+    for size in (7, 8, 13):
+        table, shape = [Row("conv", 3, kernel=kernel, stride=stride)], (channels, size, 9)
+        x = rows(4, *shape)
+        one, two = Network(table, shape, maker(1)), Network(table, shape, maker(1, 1))
+        torch.testing.assert_close(one(x), two(x), rtol=1e-5, atol=1e-6)
 
 
 def test_a_transposed_convolution_without_a_size_multiplies_by_its_stride() -> None:

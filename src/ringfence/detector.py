@@ -263,7 +263,7 @@ class Detector(OutlierMixin, BaseEstimator, ABC):  # type: ignore[misc]
         """Rows as a finite float array; learns (`reset`) or checks their shape and column names."""
         X = as_array(X)
         least = 2 if reset else 1
-        if np.ndim(X) not in (3, 4) and (reset or len(self.preprocess_.given) == 1):
+        if getattr(X, "ndim", 2) not in (3, 4) and (reset or len(self.preprocess_.given) == 1):
             rows: NDArray[Any] = validate_data(
                 self, X, dtype=[np.float64, np.float32], reset=reset, ensure_min_samples=least
             )

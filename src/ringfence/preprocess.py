@@ -135,12 +135,14 @@ def _channels(x: Rows) -> Rows:
 
 
 def as_array(x: Any) -> Any:
-    """Check what scikit-learn's own check would answer obscurely: text columns, and arrays of odd dimensions."""
+    """Make an array of a list, and check what scikit-learn's check would answer obscurely: text, odd dimensions."""
     columns = getattr(x, "columns", None)
     if columns is not None and hasattr(x, "dtypes"):
         for name, dtype in zip(columns, list(x.dtypes), strict=True):
             if str(dtype) in ("object", "str", "string", "category", "String", "Categorical"):
                 raise InvalidData(f"column {name!r} holds {dtype} values, numbers are expected")
+    elif not hasattr(x, "ndim"):
+        x = np.asarray(x)
     dimensions = getattr(x, "ndim", 2)
     if dimensions > 4:
         raise InvalidData(

@@ -162,9 +162,9 @@ def _learning(section: Section) -> list[str]:
     alone = [row.name.label for row, gain in trained if gain is None]
     lines = [
         f"did not clearly learn: {row.name.label}: AUROC {share(gain.untrained + gain.mean).text} trained,"
-        f" {share(gain.untrained).text} untrained; the gain of {share(gain.mean, '+').text}"
-        + (f" is below {share(LEAST_GAIN, '+').text}" if gain.mean < LEAST_GAIN else "")
-        + (f" has an interval that reaches {share(gain.low, '+').text}" if gain.low <= 0 else "")
+        f" {share(gain.untrained).text} untrained; the gain is {share(gain.mean, '+').text}"
+        + (f", below {share(LEAST_GAIN, '+').text}" if gain.mean < LEAST_GAIN else "")
+        + (f", and its interval reaches {share(gain.low, '+').text}" if gain.low <= 0 else "")
         for row, gain in weak
     ]
     return lines + ([f"no untrained run to compare with: {', '.join(alone)}"] if alone else [])

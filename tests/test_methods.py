@@ -1,0 +1,222 @@
+"""Every method, on both kinds of rows, against every check; and each learns what it is meant to learn."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_digits
+from sklearn.metrics import roc_auc_score
+from sklearn.neighbors import NearestNeighbors
+from torch import Tensor, nn
+
+from ringfence import methods
+from ringfence.checks import CHECKS, check_detector
+from ringfence.detector import Detector
+from ringfence.exceptions import InvalidParameter
+from ringfence.losses import l2
+from ringfence.networks import Family
+from ringfence.registry import _METHODS, Info, method_named, register
+from ringfence.training import Batch, Optim, Player, Stage
+
+pytestmark = pytest.mark.filterwarnings("ignore::ringfence.preprocess.ConstantColumns")
+
+DIGITS = load_digits()
+KINDS = {"table": DIGITS.data[:40], "image": DIGITS.images[:40]}
+# The budget of the checks, which fit some fifty times each.
+SMALL: dict[str, dict[str, Any]] = {
+    "gan": {},
+    "egbad": {},
+    "fencegan": {"pretrain_epochs": 1},
+    "anogan": {"steps": 4, "search_rates": (0.1, 0.05), "search_until": (2,), "restarts": 2},
+}
+
+
+def small(name: str, kind: str) -> Detector:
+    """A narrow, short version of a method."""
+    units = 8
+    table = {
+        "generator": [{"op": "dense", "units": units, "act": "relu"}, {"op": "dense", "units": 64}],
+    }
+    layers = table if kind == "table" else None
+    return methods()[name](epochs=2, batch_size=16, latent_dim=4, layers=layers, **SMALL[name])
+
+
+def test_every_method_is_in_the_matrix() -> None:
+    assert set(SMALL) == set(methods())
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda c: c.__name__.removeprefix("check_"))
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", SMALL)
+def test_method(name: str, kind: str, check: Any) -> None:
+    check(small(name, kind), KINDS[kind])
+
+
+# ---- what a method must learn -------------------------------------------------------------------------------------
+
+# Seconds each on one core.
+BRIEF: dict[str, dict[str, Any]] = {
+    "gan": {},
+    "egbad": {},
+    "fencegan": {},
+    "anogan": {"steps": 60, "search_rates": (0.1, 0.03), "search_until": (40,), "restarts": 1},
+}
+ANOMALIES = (5, 3)
+
+
+@dataclass(frozen=True)
+class Case:
+    """Nine digits are normal; a fifth of them and the tenth digit are judged."""
+
+    train: np.ndarray
+    test: np.ndarray
+    anomalous: np.ndarray
+
+    def auroc(self, scores: np.ndarray) -> float:
+        return float(roc_auc_score(self.anomalous, scores))
+
+
+@pytest.fixture(scope="module", params=ANOMALIES, ids=lambda d: f"digit {d}")
+def case(request: pytest.FixtureRequest) -> Case:
+    normal = np.random.default_rng(0).permutation(np.flatnonzero(DIGITS.target != request.param))
+    cut = int(0.8 * len(normal))
+    test = np.concatenate([normal[cut:], np.flatnonzero(DIGITS.target == request.param)])
+    return Case(DIGITS.data[normal[:cut]], DIGITS.data[test], DIGITS.target[test] == request.param)
+
+
+def test_the_case_means_something(case: Case) -> None:
+    # It can be solved (nearest neighbour), and not by the distance to the mean alone.
+    nearest = NearestNeighbors(n_neighbors=1).fit(case.train).kneighbors(case.test)[0][:, 0]
+    assert case.auroc(nearest) > 0.9
+    assert case.auroc(np.linalg.norm(case.test - case.train.mean(0), axis=1)) < 0.7
+
+
+@pytest.mark.parametrize("name", BRIEF)
+def test_a_method_learns(name: str, case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    cls = methods()[name]
+    monkeypatch.setattr(cls, "cut_rows", 20)
+    det = cls(epochs=30, random_state=0, **BRIEF[name])
+    untrained = case.auroc(det.fit_untrained(case.train).anomaly_score(case.test))
+    assert untrained < 0.7
+    scores = det.fit(case.train).anomaly_score(case.test)
+    learned = case.auroc(scores)
+    assert learned >= untrained + 0.10, f"{learned:.3f} trained, {untrained:.3f} untrained"
+    assert learned > 0.55
+    # The sign is part of what is learned: turned round, the same scores fail.
+    assert case.auroc(det.score_samples(case.test)) < untrained + 0.10
+    assert case.auroc(det.score_samples(case.test)) < 0.5
+
+
+# ---- a method from outside ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def autoencoder() -> Iterator[type[Detector]]:
+    """A method that somebody else wrote, registered while a test runs."""
+
+    @register("toy_autoencoder")
+    @dataclass(eq=False, repr=False, kw_only=True)
+    class ToyAutoencoder(Detector):
+        """A game with one player: what an encoder and a generator can't remake is an anomaly."""
+
+        info = Info("autoencoder", "nobody", 2024, needs=("encoder",), source="unverified")
+        scores: ClassVar = {"residual": {"residual": 1.0}}
+
+        def build(self, make: Family) -> dict[str, nn.Module]:
+            return {"encoder": make.encoder(), "generator": make.generator()}
+
+        def stages(self) -> list[Stage]:
+            return [Stage((Player(("encoder", "generator"), self.loss, self.adam),))]
+
+        def loss(self, nets: Any, batch: Batch) -> dict[str, Tensor]:
+            # The prior gives the noise of a denoising autoencoder's code.
+            return {"residual": l2(nets.generator(self.code(nets, batch.x) + 0.1 * batch.noise()), batch.x)}
+
+        def code(self, nets: Any, x: Tensor) -> Tensor:
+            z: Tensor = nets.encoder(x)
+            return z
+
+        def score_parts(self, nets: Any, x: Tensor) -> dict[str, Tensor]:
+            return {"residual": l2(nets.generator(self.code(nets, x)), x)}
+
+    yield ToyAutoencoder
+    del _METHODS["toy_autoencoder"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_method_from_outside_passes_all_checks(kind: str, autoencoder: type[Detector]) -> None:
+    assert methods()["toy_autoencoder"] is autoencoder
+    check_detector(autoencoder(epochs=2, batch_size=16, latent_dim=4), KINDS[kind])
+
+
+def test_a_method_from_outside_learns(autoencoder: type[Detector], case: Case) -> None:
+    det = autoencoder(epochs=20, latent_dim=8, random_state=0)
+    assert case.auroc(det.fit(case.train).anomaly_score(case.test)) > 0.8
+
+
+def test_names_are_taken_once_and_misspelt_ones_get_the_nearest(autoencoder: type[Detector]) -> None:
+    with pytest.raises(InvalidParameter, match="method name 'gan' is taken by GAN"):
+        register("gan")(autoencoder)
+    with pytest.raises(InvalidParameter, match="unknown method 'egbda': did you mean 'egbad'"):
+        method_named("egbda")
+
+
+# ---- the checks themselves ----------------------------------------------------------------------------------------
+
+
+def broken(base: type[Detector], **attributes: Any) -> type[Detector]:
+    """A subclass with some hooks replaced."""
+    return type("Broken", (base,), attributes)
+
+
+def batch_score(self: Any, nets: Any, x: Tensor) -> dict[str, Tensor]:
+    residual = l2(nets.generator(self.code(nets, x)), x)
+    return {"residual": residual - residual.mean()}
+
+
+def writing_score(self: Any, nets: Any, x: Tensor) -> dict[str, Tensor]:
+    residual = l2(nets.generator(self.code(nets, x)), x)
+    next(nets.encoder.parameters()).data.add_(1e-3)
+    return {"residual": residual}
+
+
+def drawing_score(self: Any, nets: Any, x: Tensor) -> dict[str, Tensor]:
+    return {"residual": l2(nets.generator(self.code(nets, x)), x) + 0 * torch.rand(1)}
+
+
+def averaged_loss(self: Any, nets: Any, batch: Batch) -> dict[str, Tensor]:
+    return {"residual": l2(nets.generator(nets.encoder(batch.x)), batch.x).mean()[None]}
+
+
+def deaf_stages(self: Any) -> list[Stage]:
+    return [Stage((Player(("encoder", "generator"), self.loss, Optim("adam", 1e-3, (self.beta1, 0.999))),))]
+
+
+def half_stages(self: Any) -> list[Stage]:
+    return [Stage((Player(("generator",), self.loss, self.adam),))]
+
+
+def flipped_cut(self: Any, X: Any) -> np.ndarray:
+    return np.where(self.decision_function(X) > 0, -1, 1)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "message"),
+    [
+        ({"score_parts": batch_score}, "scores differ in another order|in a smaller batch"),
+        ({"score_parts": writing_score}, "scores differ scored twice|scoring changed a weight"),
+        ({"score_parts": drawing_score}, "scoring drew from torch's global generator"),
+        ({"loss": averaged_loss}, "term residual of encoder has shape"),
+        ({"stages": deaf_stages}, "hyperparameter lr changes nothing"),
+        ({"stages": half_stages}, r"never moved: \['encoder'\]"),
+        ({"predict": flipped_cut}, "predict disagrees with threshold_"),
+    ],
+    ids=["batch in the score", "score writes", "score draws", "mean for rows", "deaf", "idle network", "flipped"],
+)
+def test_the_checks_catch(attributes: dict[str, Any], message: str, autoencoder: type[Detector]) -> None:
+    det = broken(autoencoder, **attributes)(epochs=2, batch_size=16, latent_dim=4)
+    with pytest.raises(AssertionError, match=message):
+        check_detector(det, KINDS["table"])
