@@ -1,4 +1,6 @@
-"""Draw README's picture from a folder of digits records: `python scripts/picture.py records/digits docs/images/digits.png`.
+"""Draw README's picture from a folder of digits records.
+
+usage: python scripts/picture.py DIR docs/images/digits.png
 
 Left: the mean AUROC of every method over the ten digits, trained and untrained, beside the baselines. Right: the test
 digits that AnoGAN and EGBAD find most anomalous where 3 is the anomaly, with reconstruction and difference; that half
@@ -62,7 +64,9 @@ def _digits(half, section: Section, folder: Path) -> None:
                 axes.set_xticks([])
                 axes.set_yticks([])
                 for spine in axes.spines.values():
-                    spine.set(color="#d55e00" if odd and not line else "#cccccc", linewidth=2 if odd and not line else 0.5)
+                    spine.set(
+                        color="#d55e00" if odd and not line else "#cccccc", linewidth=2 if odd and not line else 0.5
+                    )
         for line, text in enumerate((method, "remade", "difference")):
             grid[3 * block + line][0].set_ylabel(text, rotation=0, ha="right", va="center", fontsize=9)
     half.suptitle(f"Highest scores where {CASE} is the anomaly (orange frame: it is one)", fontsize=10)

@@ -236,9 +236,7 @@ def test_kdd99_official_file_has_the_published_counts(kdd99):
     assert (first["protocol_type=tcp"], first["protocol_type=udp"], first["logged_in=1"]) == (1, 0, 1)
     # One dummy of each of the seven attributes is set in every row.
     assert np.array_equal(np.unique(kdd99.x[:, 34:].sum(axis=1)), [7])
-    counts = {
-        name: sum(c.startswith(f"{name}=") for c in kdd99.columns) for name in ("service", "flag", "land")
-    }
+    counts = {name: sum(c.startswith(f"{name}=") for c in kdd99.columns) for name in ("service", "flag", "land")}
     assert counts == {"service": 66, "flag": 11, "land": 2}
 
 
@@ -276,9 +274,7 @@ def test_digits_load_without_a_folder_and_split_by_case(monkeypatch):
 
 
 def test_kdd99_cases_split_all_rows_or_the_distinct_ones(data_dir, kdd99, monkeypatch):
-    monkeypatch.setattr(
-        "ringfence.data.catalog.load_kdd99", lambda folder: kdd99 if folder == data_dir else None
-    )
+    monkeypatch.setattr("ringfence.data.catalog.load_kdd99", lambda folder: kdd99 if folder == data_dir else None)
     rows = built_in("kdd99").load(str(data_dir))
     dedup = rows.split("dedup", seed=1)
     assert len(rows.split("all", seed=42).test) == 247011

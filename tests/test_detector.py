@@ -17,9 +17,9 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from ringfence import EGBAD, GAN, AnoGAN, FenceGAN, methods
 from ringfence.detector import Detector
 from ringfence.exceptions import InvalidData, InvalidParameter, TrainingDiverged
+from ringfence.game import Player
 from ringfence.losses import Wasserstein
 from ringfence.preprocess import ConstantColumns
-from ringfence.training import Player
 
 X = np.random.default_rng(0).normal(size=(40, 5))
 IMAGES = load_digits().images[:20]

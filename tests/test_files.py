@@ -133,9 +133,7 @@ def test_labels_can_be_dropped_for_scoring(write):
     ]
 
 
-@pytest.mark.parametrize(
-    "name", ["y", "Label", "labels", "CLASS", "target", "anomaly", "is_anomaly", "Outlier"]
-)
+@pytest.mark.parametrize("name", ["y", "Label", "labels", "CLASS", "target", "anomaly", "is_anomaly", "Outlier"])
 def test_what_looks_like_a_label_is_no_feature_by_accident(write, pack, name):
     offer = f"--label {name} --normal VALUE"
     assert offer in refusal(InvalidData, write(f"a,{name}\n1,0\n"))
@@ -144,9 +142,7 @@ def test_what_looks_like_a_label_is_no_feature_by_accident(write, pack, name):
 
 def test_a_label_that_is_not_there_suggests_the_nearest(write, pack):
     assert "did you mean 'kind'" in refusal(InvalidParameter, write(LABELLED), label="kinds", normal="ok")
-    assert "did you mean 'truth'" in refusal(
-        InvalidParameter, pack(x=np.ones((2, 1)), truth=np.ones(2)), label="trut"
-    )
+    assert "did you mean 'truth'" in refusal(InvalidParameter, pack(x=np.ones((2, 1)), truth=np.ones(2)), label="trut")
 
 
 def test_a_normal_value_never_seen_lists_at_most_ten_that_are(write):
@@ -178,9 +174,7 @@ def test_a_table_of_labels_only_is_refused(write):
 
 def test_ragged_rows_and_bad_cells_are_found_beside_a_label(write):
     assert "row 2 has 4 cells" in refusal(InvalidData, write("a,y\n1,0\n3,1,9,9\n"), label="y", normal=0)
-    assert "row 2, column 'b' is 'x'" in refusal(
-        InvalidData, write("a,y,b\n1,0,2\n3,1,x\n"), label="y", normal=0
-    )
+    assert "row 2, column 'b' is 'x'" in refusal(InvalidData, write("a,y,b\n1,0,2\n3,1,x\n"), label="y", normal=0)
 
 
 # ---- NumPy
@@ -214,12 +208,8 @@ def test_npz_labels_may_be_bool_or_text(pack, labels, normal):
 
 def test_npz_faults_are_named(pack):
     assert "no array x; it has a, b" in refusal(InvalidData, pack(a=np.ones(2), b=np.ones(2)))
-    assert "for each of the 3 rows" in refusal(
-        InvalidData, pack(x=np.eye(3), y=np.ones(2)), label="y", normal=1
-    )
-    assert "row 2 has no label" in refusal(
-        InvalidData, pack(x=np.eye(2), y=np.array([0, np.nan])), label="y", normal=0
-    )
+    assert "for each of the 3 rows" in refusal(InvalidData, pack(x=np.eye(3), y=np.ones(2)), label="y", normal=1)
+    assert "row 2 has no label" in refusal(InvalidData, pack(x=np.eye(2), y=np.array([0, np.nan])), label="y", normal=0)
 
 
 def test_pickles_are_refused_and_never_run(tmp_path, pack):
@@ -232,9 +222,7 @@ def test_pickles_are_refused_and_never_run(tmp_path, pack):
     np.save(tmp_path / "o.npy", np.array([Bomb()], dtype=object), allow_pickle=True)
     assert "pickle" in refusal(InvalidData, tmp_path / "o.npy")
     assert "pickle" in refusal(InvalidData, pack(x=np.array([{}], dtype=object)))
-    assert "pickle" in refusal(
-        InvalidData, pack(x=np.eye(1), y=np.array([{}], dtype=object)), label="y", normal=1
-    )
+    assert "pickle" in refusal(InvalidData, pack(x=np.eye(1), y=np.array([{}], dtype=object)), label="y", normal=1)
     assert not ran.exists()
 
 

@@ -20,21 +20,23 @@ ALLOWED = {
     "losses": {"exceptions", "limits"},
     "preprocess": {"exceptions"},
     "presets": {"exceptions"},
+    "chunks": {"progress"},
     "networks": {"exceptions"},
     "progress": {"training"},
     "registry": {"exceptions", "detector"},
-    "training": {"exceptions", "networks"},
+    "game": {"exceptions"},
+    "training": {"exceptions", "game", "networks"},
     "protocol": {"exceptions", "metrics"},
     "data": {"exceptions", "protocol"},
     "persist": {"exceptions", "losses", "preprocess", "registry", "detector"},
     "checkpoint": {"exceptions", "persist", "detector", "training"},
     "detector": {
-        "checkpoint", "exceptions", "limits", "networks", "persist", "preprocess", "presets", "progress", "registry",
-        "scoring", "threshold", "training",
+        "checkpoint", "chunks", "exceptions", "game", "limits", "networks", "persist", "preprocess", "presets",
+        "progress", "registry", "scoring", "threshold", "training",
     },
-    "methods": {"detector", "inversion", "limits", "losses", "networks", "registry", "scoring", "training"},
+    "methods": {"detector", "game", "inversion", "limits", "losses", "networks", "registry", "scoring"},
     "configure": {"detector", "exceptions", "losses", "registry"},
-    "checks": {"detector", "limits", "losses", "persist", "preprocess", "training"},
+    "checks": {"detector", "game", "limits", "losses", "persist", "preprocess", "training"},
 }  # fmt: skip
 
 

@@ -11,11 +11,12 @@ from torch import Tensor, nn
 
 from ringfence import EGBAD, GAN, AnoGAN, FenceGAN
 from ringfence.exceptions import InvalidParameter
+from ringfence.game import Batch, Game, Nets, Optim, Player, Stage, stream
 from ringfence.losses import ADVERSARIES, Hinge, Wasserstein, adversary_named, cross_entropy, l1, l2, linf
 from ringfence.methods.fence_gan import COLLAPSED, cross_entropy_to, log_distance
 from ringfence.methods.gan import doubt
 from ringfence.networks import INITIALISERS, Maker, family_for
-from ringfence.training import Batch, Game, Nets, Optim, Player, Run, Stage, play, stream
+from ringfence.training import Run, play
 
 LOG2, LOG4, LOG3 = math.log(2), math.log(4), math.log(3)
 # σ(log 3) = 3/4 and σ(0) = 1/2: logits whose D is a plain fraction.

@@ -16,10 +16,10 @@ from ringfence import methods
 from ringfence.checks import CHECKS, check_detector
 from ringfence.detector import Detector
 from ringfence.exceptions import InvalidParameter
+from ringfence.game import Batch, Optim, Player, Stage
 from ringfence.losses import l2
 from ringfence.networks import Family
 from ringfence.registry import _METHODS, Info, method_named, register
-from ringfence.training import Batch, Optim, Player, Stage
 
 pytestmark = pytest.mark.filterwarnings("ignore::ringfence.preprocess.ConstantColumns")
 

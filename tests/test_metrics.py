@@ -142,9 +142,7 @@ def test_a_paired_interval_by_hand():
     # Differences 1, 2, 3: mean 2, sd 1, error 1/sqrt(3); t(.975, 2) = 4.302653.
     found = paired_interval(np.array([2.0, 4, 6]), np.array([1.0, 2, 3]))
     assert found.mean == 2
-    assert (found.low, found.high) == pytest.approx(
-        (2 - 4.302653 / np.sqrt(3), 2 + 4.302653 / np.sqrt(3)), rel=1e-6
-    )
+    assert (found.low, found.high) == pytest.approx((2 - 4.302653 / np.sqrt(3), 2 + 4.302653 / np.sqrt(3)), rel=1e-6)
     # t(.9, 2) = 1.885618 for the narrower level .8.
     assert paired_interval(np.array([2.0, 4, 6]), np.array([1.0, 2, 3]), level=0.8).high == pytest.approx(
         2 + 1.885618 / np.sqrt(3), rel=1e-6

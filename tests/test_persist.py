@@ -240,7 +240,7 @@ def test_a_folder_of_somebody_else_is_refused_and_left_alone(names: list[str], t
     folder.mkdir()
     for name in names:
         (folder / name).write_text(name)
-    with pytest.raises(InvalidModel, match="is no folder of ringfence's") as caught:
+    with pytest.raises(InvalidModel, match="is no model folder of ringfence's") as caught:
         short("gan").fit(ROWS).save(folder)
     assert str(folder) in str(caught.value)
     assert {p.name: p.read_text() for p in folder.iterdir()} == {n: n for n in names}

@@ -9,9 +9,9 @@ import torch
 from ringfence import EGBAD, AnoGAN, FenceGAN, methods, presets
 from ringfence.detector import Detector
 from ringfence.exceptions import InvalidParameter
+from ringfence.game import Nets, stream
 from ringfence.networks import INITIALISERS, Maker, family_for
 from ringfence.networks.layers import Conv2d, ConvTranspose2d, Dropout, LeakyReLU, Linear
-from ringfence.training import Nets, stream
 
 WIDTHS = {"kdd99": (121,), "mnist": (1, 28, 28)}
 PRESETS = [(m, n, v) for m in methods() for n, variants in presets.names(m).items() for v in variants]

@@ -13,10 +13,11 @@ from torch import Tensor, nn
 
 from ringfence import EGBAD, GAN, FenceGAN
 from ringfence.exceptions import InvalidParameter, TrainingDiverged
+from ringfence.game import INIT, Batch, Game, Nets, Optim, Player, Stage, Statistic, stream
 from ringfence.losses import Wasserstein
 from ringfence.networks import INITIALISERS, Maker, family_for
 from ringfence.networks.layers import BatchNorm, Dropout, Linear
-from ringfence.training import INIT, Batch, Game, Nets, Optim, Player, Run, Stage, Statistic, play, stream
+from ringfence.training import Run, play
 
 Loss = Callable[[Any, Batch], dict[str, Tensor]]
 

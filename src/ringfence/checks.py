@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from .detector import Detector
+from .game import Batch, Statistic
 from .limits import Limit, OneOf
 from .losses import ADVERSARIES
 from .persist import load
 from .preprocess import ConstantColumns
-from .training import Batch, Run, Statistic, move
+from .training import Run, move
 
 Rows = NDArray[np.float64]
 Check = Callable[[Detector, Rows], None]
@@ -36,7 +37,8 @@ def check_detector(detector: Detector, X: Rows) -> None:
     Parameters
     ----------
     detector
-        Unfitted, with a budget small enough to fit some fifty times.
+        Unfitted, with a budget small enough to fit some hundred times and of 5 steps at least: an average warms up
+        over the first ones, and `ema` changes nothing before.
     X
         Normal rows, at least 20: (n, d), (n, height, width) or (n, channels, height, width).
     """

@@ -16,21 +16,22 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, OutlierMixin
-from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from torch import Tensor, nn
 
 from . import persist, presets, scoring
 from .checkpoint import Keeper
+from .chunks import in_chunks
 from .exceptions import InvalidData, InvalidParameter, TrainingDiverged
+from .game import INIT, NOISE, PRIORS, ROWS, Game, Nets, Optim, Stage, drawn_seed, stream
 from .limits import Limit, OneOf, check_limits
 from .networks import INITIALISERS, Family, Maker, family_for
 from .preprocess import SCALES, Preprocess, as_array
 from .progress import steps_bar, watcher
 from .registry import Info
 from .threshold import quantile_cut, share_of
-from .training import INIT, NOISE, PRIORS, ROWS, Game, Nets, Optim, Run, Stage, play, stream
+from .training import Run, play
 
 Scores = NDArray[np.float64]
 
@@ -191,7 +192,7 @@ class Detector(OutlierMixin, BaseEstimator, ABC):  # type: ignore[misc]
         x = self._checked(X, reset=True)
         keeper = Keeper.of(checkpoint, self, x) if checkpoint else None
         kept = keeper.load() if keeper else None
-        fresh = int(check_random_state(self.random_state).randint(2**31 - 1))
+        fresh = drawn_seed(self.random_state)
         seed = int(kept.facts["seed"]) if kept else fresh
         order = torch.randperm(len(x), generator=stream(seed, ROWS)).numpy()
         held = math.ceil(self.calibration * len(x))
@@ -221,10 +222,11 @@ class Detector(OutlierMixin, BaseEstimator, ABC):  # type: ignore[misc]
         return self
 
     def _game(self, rows: Tensor, *, learn: bool) -> Game:
+        stages = self.stages()  # also where nothing learns: a method checks its options here
         steps = max(math.ceil(len(rows) / self.batch_size), 1)
         epochs = math.ceil(AUTO_STEPS / steps) if isinstance(self.epochs, str) else self.epochs
         return Game(
-            stages=self.stages() if learn else [],
+            stages=stages if learn else [],
             rows=rows,
             latent_dim=self.latent_dim,
             prior=self.prior,
@@ -319,7 +321,7 @@ class Detector(OutlierMixin, BaseEstimator, ABC):  # type: ignore[misc]
         check_is_fitted(self)
         if n < 1:
             raise InvalidParameter(f"n={n}: allowed are whole numbers ≥ 1")
-        rng = stream(int(check_random_state(random_state).randint(2**31 - 1)), NOISE)
+        rng = stream(drawn_seed(random_state), NOISE, 2)  # apart from the noise of training and of searches
         z = PRIORS[self.prior](torch.empty(n, self.latent_dim), rng)
         made = self._chunked(z, lambda part: {"rows": self.nets_.generator(part)})["rows"]
         return self.preprocess_.rows(made)
@@ -344,22 +346,9 @@ class Detector(OutlierMixin, BaseEstimator, ABC):  # type: ignore[misc]
         return {k: v.double().numpy() for k, v in self._chunked(self.preprocess_.tensor(x), fn).items()}
 
     def _chunked(self, rows: Tensor, fn: Callable[[Tensor], dict[str, Tensor]]) -> dict[str, Tensor]:
-        """Apply `fn` to chunks of one fixed size, the last padded, so that a row's result depends on the row alone."""
         self.nets_.to(self._device)
-        out: dict[str, Tensor] = {}
-        starts = range(0, len(rows), self._chunk)
-        with torch.no_grad(), steps_bar(len(starts), "scoring", show=bool(self.verbose)) as bar:
-            for start in starts:
-                chunk = rows[start : start + self._chunk]
-                missing = self._chunk - len(chunk)
-                if missing:
-                    chunk = torch.cat([chunk, chunk[-1:].expand(missing, *chunk.shape[1:])])
-                for key, value in fn(chunk.to(self._device)).items():
-                    if key not in out:
-                        out[key] = torch.empty(len(rows), *value.shape[1:], dtype=value.dtype)
-                    out[key][start : start + self._chunk] = value[: self._chunk - missing].cpu()
-                bar.update()
-        return out
+        with steps_bar(math.ceil(len(rows) / self._chunk), "scoring", show=bool(self.verbose)) as bar:
+            return in_chunks(rows, self._chunk, fn, self._device, bar)
 
     # ---- keeping and presets ------------------------------------------------------------------------------------
 

@@ -117,8 +117,8 @@ def _object(value: Any) -> Any:
 
 def write_folder(folder: Path, kind: str, facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
     """Write a folder whole or not at all."""
-    if folder.exists() and not _ours(folder):
-        raise InvalidModel(f"{folder} exists and is no folder of ringfence's: name another")
+    if folder.exists() and not _ours(folder, kind):
+        raise InvalidModel(f"{folder} exists and is no {kind} folder of ringfence's: name another")
     folder.parent.mkdir(parents=True, exist_ok=True)
     for stale in folder.parent.glob(f".{glob.escape(folder.name)}.*.part"):
         shutil.rmtree(stale, ignore_errors=True)  # left by a writer that was killed
@@ -165,9 +165,11 @@ def remove(folder: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _ours(folder: Path) -> bool:
+def _ours(folder: Path, kind: str) -> bool:
     # A manifest.json beside other files may be anybody's: a folder is replaced only where nothing else can be lost.
-    return folder.is_dir() and {p.name for p in folder.iterdir()} in ({MANIFEST, WEIGHTS}, set())
+    if not folder.is_dir() or {p.name for p in folder.iterdir()} not in ({MANIFEST, WEIGHTS}, set()):
+        return False
+    return _empty(folder) or f'"kind": "{kind}"' in (folder / MANIFEST).read_text(encoding="utf-8", errors="replace")
 
 
 def _empty(folder: Path) -> bool:

@@ -32,13 +32,13 @@ import torch
 from torch import Tensor, nn
 
 from ..detector import Detector
+from ..game import Stage, Statistic
 from ..inversion import Schedule, search
 from ..limits import Limit
 from ..losses import Adversary, adversary_named, cross_entropy, l1
 from ..networks import Family
 from ..registry import Info, register
 from ..scoring import weights_of
-from ..training import Stage, Statistic
 from .gan import gan_stage
 
 

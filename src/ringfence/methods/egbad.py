@@ -27,10 +27,10 @@ from typing import Any
 from torch import Tensor, nn
 
 from ..detector import Detector
+from ..game import Batch, Player, Stage, Terms
 from ..losses import Adversary, adversary_named, cross_entropy, l1
 from ..networks import Family
 from ..registry import Info, register
-from ..training import Batch, Player, Stage, Terms
 from .gan import judged
 
 
@@ -67,6 +67,7 @@ class EGBAD(Detector):
 
     def stages(self) -> list[Stage]:
         """D; then G and E together."""
+        adversary_named(self.adversary)  # refuses an unknown one before anything is trained
         both = Player(("generator", "encoder"), self.generator_loss, self.adam, own_rows=self.own_rows)
         return [Stage((Player(("discriminator",), self.discriminator_loss, self.adam), both))]
 

@@ -33,11 +33,11 @@ import torch
 from torch import Tensor, nn
 
 from ..detector import Detector
+from ..game import OPTIMISERS, Batch, Optim, Player, Stage, Terms
 from ..limits import Limit, OneOf
 from ..losses import DISTANCES, cross_entropy
 from ..networks import Family
 from ..registry import Info, register
-from ..training import OPTIMISERS, Batch, Optim, Player, Stage, Terms
 from .gan import doubt
 
 # Keeps Eq. 4 finite when all generated rows fall together.

@@ -24,10 +24,10 @@ import torch
 from torch import Tensor, nn
 
 from ..detector import Detector
+from ..game import Batch, Optim, Player, Stage, Terms
 from ..losses import Adversary, adversary_named
 from ..networks import Discriminator, Family
 from ..registry import Info, register
-from ..training import Batch, Optim, Player, Stage, Terms
 
 
 @register("gan")

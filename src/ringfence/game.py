@@ -1,0 +1,206 @@
+"""What a method is made of: networks, batches, players, stages and the game that they make up.
+
+A player lowers its loss by moving its own networks and nothing else; a stage lets its players move in turn on every
+batch. How they are played is :mod:`ringfence.training`.
+"""
+
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from sklearn.utils import check_random_state
+from torch import Tensor, nn
+
+from .exceptions import InvalidParameter, unknown_name
+
+Terms = dict[str, Tensor]
+
+PRIORS: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {
+    "normal": lambda z, rng: z.normal_(generator=rng),
+    "uniform": lambda z, rng: z.uniform_(-1.0, 1.0, generator=rng),
+}
+
+
+def stream(seed: int, *path: int, device: str = "cpu") -> torch.Generator:
+    """Make a generator of its own for every (seed, path), so that no stream depends on how much another drew."""
+    high, low = np.random.SeedSequence((seed, *path)).generate_state(2, np.uint32)
+    return torch.Generator(device).manual_seed(int(high) << 32 | int(low))
+
+
+def drawn_seed(random_state: int | np.random.RandomState | None) -> int:
+    """Draw a seed as scikit-learn would; None draws a fresh one and leaves numpy's global generator alone."""
+    if random_state is None:
+        return int(np.random.default_rng().integers(2**31 - 1))
+    return int(check_random_state(random_state).randint(2**31 - 1))
+
+
+# First steps of the paths of `stream`; a member's number follows.
+INIT, NOISE, ORDER, DROPOUT, ROWS = range(5)
+
+
+class Statistic(nn.Module):
+    """Buffers that a method computes rather than learns: a centre, the starts of a search. Never averaged."""
+
+    def __init__(self, **buffers: Tensor) -> None:
+        super().__init__()
+        for name, value in buffers.items():
+            self.register_buffer(name, value)
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
+
+
+class Nets(nn.Module):
+    """Networks and statistics of a method by name: `nets.generator(z)`."""
+
+    def __init__(self, modules: Mapping[str, nn.Module]) -> None:
+        super().__init__()
+        for name, module in modules.items():
+            self.add_module(name, module)
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a player's loss sees of one step.
+
+    Attributes
+    ----------
+    x
+        Rows, (k·b, …), member-major.
+    epoch, step, progress
+        Within the stage; progress runs from 0 to 1.
+    """
+
+    x: Tensor
+    epoch: int
+    step: int
+    progress: float
+    members: int
+    draw: Callable[[int], Tensor]
+
+    def noise(self) -> Tensor:
+        """Fresh latent vectors from the prior, (k·b, latent_dim), one for each row."""
+        return self.draw(len(self.x) // self.members)
+
+    def whole(self, fn: Callable[[Tensor], Tensor], t: Tensor) -> Tensor:
+        """Apply a statistic of a whole batch, (b, …) → (), for each member; the value is repeated for its rows."""
+        each = [fn(member) for member in t.view(self.members, -1, *t.shape[1:])]
+        return torch.stack(each).repeat_interleave(len(t) // self.members)
+
+
+@dataclass(frozen=True)
+class Optim:
+    """An optimiser by name; `decay` lowers the rate at update t to lr / (1 + decay · t), as Keras does."""
+
+    kind: str = "adam"
+    lr: float = 1e-3
+    betas: tuple[float, float] = (0.5, 0.999)
+    decay: float = 0.0
+    weight_decay: float = 0.0
+
+    def over(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+        """Make the optimiser; raises `InvalidParameter` for an unknown name."""
+        if self.kind not in OPTIMISERS:
+            raise InvalidParameter(unknown_name("optimiser", self.kind, OPTIMISERS))
+        return OPTIMISERS[self.kind](self, parameters)
+
+
+OPTIMISERS: dict[str, Callable[[Optim, list[nn.Parameter]], torch.optim.Optimizer]] = {
+    "adam": lambda o, p: torch.optim.Adam(p, o.lr, o.betas, weight_decay=o.weight_decay, fused=True),
+    "sgd": lambda o, p: torch.optim.SGD(p, o.lr, weight_decay=o.weight_decay),
+    "rmsprop": lambda o, p: torch.optim.RMSprop(p, o.lr, weight_decay=o.weight_decay),
+}
+
+
+@dataclass(frozen=True)
+class Player:
+    """Who moves which networks to lower which loss.
+
+    Attributes
+    ----------
+    nets
+        Names of the networks that it moves.
+    loss
+        (nets, batch) → terms, one weighted value a row; the loop averages, sums and logs them.
+    optim
+        Its optimiser.
+    name
+        Under which its terms are logged; the first network's by default.
+    repeat, every
+        Moves per turn; a turn every so many steps.
+    after
+        Called with the networks after each move (weight clipping and the like).
+    others
+        "batch": the other networks use batch statistics and write none; "eval": they use their running ones.
+    own_rows
+        Draw this player's rows from a permutation of its own.
+    shares
+        Name of an earlier player of the stage, over the same networks, whose optimiser this one uses too.
+    """
+
+    nets: tuple[str, ...]
+    loss: Callable[[Any, Batch], Terms]
+    optim: Optim
+    name: str = ""
+    repeat: int = 1
+    every: int = 1
+    after: Callable[[Any], None] | None = None
+    others: str = "batch"
+    own_rows: bool = False
+    shares: str = ""
+
+    @property
+    def title(self) -> str:
+        """Name in the history."""
+        return self.name or self.nets[0]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Players that play together for a while; `epochs` None means the detector's."""
+
+    players: tuple[Player, ...]
+    name: str = "train"
+    epochs: int | None = None
+    before: Callable[[Any, Tensor], None] | None = None
+
+
+@dataclass
+class Game:
+    """What stays the same throughout a run: rows, rules and budget."""
+
+    stages: Sequence[Stage]
+    rows: Tensor
+    latent_dim: int
+    prior: str
+    epochs: int
+    batch_size: int
+    ema: float
+    ema_warmup: bool
+    seeds: tuple[int, ...]
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        if self.prior not in PRIORS:
+            raise InvalidParameter(unknown_name("prior", self.prior, PRIORS))
+        self.stages = [s for s in self.stages if self.epochs_of(s)]
+
+    def epochs_of(self, stage: Stage) -> int:
+        """Passes over the rows in a stage."""
+        return self.epochs if stage.epochs is None else stage.epochs
+
+    def bounds(self) -> list[tuple[int, int]]:
+        """An epoch is every row once: ⌈n/b⌉ near-equal batches, never of fewer than 2 rows."""
+        n = len(self.rows)
+        count = min(math.ceil(n / self.batch_size), n // 2)
+        edges = np.linspace(0, n, max(count, 1) + 1).round().astype(int).tolist()
+        return list(itertools.pairwise(edges))
