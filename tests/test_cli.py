@@ -248,13 +248,18 @@ def test_an_interrupted_fit_says_what_it_kept_and_goes_on(table: Path, tmp_path:
             stdout=subprocess.PIPE,
             text=True,
             env=env,
+            # A suite that runs in the background may have been started with interrupts ignored, which is inherited.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
-        kept = tmp_path / "m.partial" / "manifest.json"
-        while stop and process.poll() is None and not kept.exists():
-            time.sleep(0.05)
-        if stop:
-            process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=120)
+        try:
+            kept = tmp_path / "m.partial" / "manifest.json"
+            while stop and process.poll() is None and not kept.exists():
+                time.sleep(0.05)
+            if stop:
+                process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=120)
+        finally:
+            process.kill()
         return subprocess.CompletedProcess(words, process.returncode, out, err)
 
     stopped = fit(200_000, stop=True)
