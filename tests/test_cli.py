@@ -271,3 +271,28 @@ def test_an_interrupted_fit_says_what_it_kept_and_goes_on(table: Path, tmp_path:
     other = fit(3, stop=False)
     assert other.returncode == 2
     assert "m.partial" in other.stderr
+
+
+def test_an_interrupted_benchmark_ends_at_once_and_says_what_it_kept(tmp_path: Path) -> None:
+    words = "benchmark digits --method gan --case 3 --case 4 --epochs 5000 --workers 2 --no-baselines --out"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ringfence.cli", *words.split(), str(tmp_path / "r")],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        # A terminal interrupts the whole group of processes.
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    try:
+        while process.poll() is None and not (tmp_path / "r" / "runs").exists():
+            time.sleep(0.05)
+        time.sleep(3)  # the workers are on their way; wherever they are, the answer is the same
+        os.killpg(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert [line for line in err.splitlines() if line] == err.splitlines()[-1:]
+    assert str(tmp_path / "r") in err

@@ -51,16 +51,21 @@ class Setting:
     threads: int = 1
 
 
-def execute(job: Job, setting: Setting) -> tuple[Record, Arrays]:
-    """Run a job in this process; a failure is a record with its reason in `status`."""
-    torch.set_num_threads(setting.threads)
-    record: Record = {
+def blank(job: Job, setting: Setting) -> Record:
+    """Return what is known of a run before it has begun."""
+    return {
         "id": job.id, "benchmark": job.benchmark, "case": job.case, "protocol": None, "role": job.role,
         "method": job.method, "variant": job.variant, "preset": job.preset, "params": {}, "seed": job.seed,
         "epochs": None, "budget": job.budget(), "n_train": None, "n_test": None, "data_sha256": None,
         "versions": versions(), "commit": commit(), "command": setting.command, "device": "cpu",
-        "threads": setting.threads,
+        "threads": setting.threads, "wall_s": None, "cpu_s": None, "peak_mb": None, "metrics": {}, "parts": {},
     }  # fmt: skip
+
+
+def execute(job: Job, setting: Setting) -> tuple[Record, Arrays]:
+    """Run a job in this process; a failure is a record with its reason in `status`."""
+    torch.set_num_threads(setting.threads)
+    record = blank(job, setting)
     wall, cpu = time.perf_counter(), time.process_time()
     arrays: Arrays = {}
     try:
@@ -79,7 +84,7 @@ def execute(job: Job, setting: Setting) -> tuple[Record, Arrays]:
             arrays["columns"] = np.array(rows.columns)
         record |= found | {"status": "ok"}
     except RingfenceError as error:
-        record |= {"status": f"failed: {error}", "metrics": {}, "parts": {}}
+        record |= {"status": f"failed: {error}"}
     return record | {
         "wall_s": round(time.perf_counter() - wall, 3),
         "cpu_s": round(time.process_time() - cpu, 3),

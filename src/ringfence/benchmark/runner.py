@@ -3,21 +3,23 @@
 import json
 import multiprocessing
 import os
+import signal
 import tempfile
-from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterator, Mapping, Sequence
+from multiprocessing import connection
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..data import built_in
-from ..exceptions import InvalidData, InvalidParameter, RingfenceError, unknown_name
+from ..exceptions import InvalidData, InvalidParameter, unknown_name
 from ..progress import steps_bar
 from ..registry import method_named, methods
 from .baselines import BASELINES
-from .execute import Arrays, Record, Setting, execute
+from .execute import Arrays, Record, Setting, blank, execute
 from .job import Job
 from .records import read_records
 
@@ -90,37 +92,64 @@ def run(jobs: Sequence[Job], out: Path, setting: Setting, *, workers: int = 1, v
     _mend(out / RECORDS)
     done = {r["id"] for r in read_records(out) if r["status"] == "ok"} if (out / RECORDS).exists() else set()
     missing = [job for job in jobs if job.id not in done]
-    context = multiprocessing.get_context(
-        "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else None
-    )
-    if context.get_start_method() == "forkserver":
-        context.set_forkserver_preload(["ringfence.benchmark.execute", "torch._dynamo"])
-    with (
-        steps_bar(len(missing), "benchmark", show=bool(verbose)) as bar,
-        ProcessPoolExecutor(workers, mp_context=context, max_tasks_per_child=1) as pool,
-    ):
-        futures = {pool.submit(execute, job, setting): job for job in missing}
-        try:
-            for future in as_completed(futures):
-                record, arrays = _outcome(future, futures[future])
-                _keep(out, record, arrays)
-                bar.update()
-        except KeyboardInterrupt:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    with steps_bar(len(missing), "benchmark", show=bool(verbose)) as bar:
+        for record, arrays in _each(missing, setting, workers):
+            _keep(out, record, arrays)
+            bar.update()
     wanted = {job.id for job in jobs}
     latest = {r["id"]: r for r in read_records(out)}
     return [r for r in latest.values() if r["id"] in wanted]
 
 
-def _outcome(future: "Future[tuple[Record, Arrays]]", job: Job) -> tuple[Record, Arrays]:
+def _each(jobs: Sequence[Job], setting: Setting, workers: int) -> Iterator[tuple[Record, Arrays]]:
+    """Run each job in a process of its own, `workers` at a time; yields outcomes as they come.
+
+    Whatever ends this generator ends the processes that still run.
+    """
+    methods_ = multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context("forkserver" if "forkserver" in methods_ else None)
+    context.set_forkserver_preload(["ringfence.benchmark.execute", "torch._dynamo"])
+    waiting = list(reversed(jobs))
+    running: dict[Connection, tuple[BaseProcess, Job]] = {}
     try:
-        return future.result()
-    except BrokenProcessPool as error:
-        raise RingfenceError(
-            f"the process of {job.method} on {job.benchmark} case {job.case} seed {job.seed} was killed"
-            " (out of memory?)"
-        ) from error
+        while waiting or running:
+            while waiting and len(running) < workers:
+                job = waiting.pop()
+                here, there = context.Pipe(duplex=False)
+                process = context.Process(target=_work, args=(there, job, setting), daemon=True)
+                process.start()
+                there.close()
+                running[here] = (process, job)
+            done = connection.wait(list(running))
+            for here in [h for h in running if h in done]:
+                process, job = running.pop(here)
+                yield _outcome(here, job, setting)
+                process.join()
+    finally:
+        for process, _ in running.values():
+            process.kill()
+            process.join()
+
+
+def _work(there: Connection, job: Job, setting: Setting) -> None:
+    # A terminal interrupts the whole group of processes; the parent says what to do, and says it once.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        there.send(execute(job, setting))
+    except Exception as error:  # whatever it is, the parent raises it
+        there.send(error)
+
+
+def _outcome(ready: Connection, job: Job, setting: Setting) -> tuple[Record, Arrays]:
+    try:
+        outcome: tuple[Record, Arrays] | Exception = ready.recv()
+    except EOFError:
+        return blank(job, setting) | {"status": "failed: the process was killed (out of memory?)"}, {}
+    finally:
+        ready.close()
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
 
 
 def _mend(path: Path) -> None:
