@@ -5,7 +5,9 @@ import multiprocessing
 import os
 import signal
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from multiprocessing import connection
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -116,8 +118,9 @@ def _each(jobs: Sequence[Job], setting: Setting, workers: int) -> Iterator[tuple
             while waiting and len(running) < workers:
                 job = waiting.pop()
                 here, there = context.Pipe(duplex=False)
-                process = context.Process(target=_work, args=(there, job, setting), daemon=True)
-                process.start()
+                process: BaseProcess = context.Process(target=_work, args=(there, job, setting), daemon=True)
+                with _deaf():
+                    process.start()
                 there.close()
                 running[here] = (process, job)
             done = connection.wait(list(running))
@@ -131,9 +134,21 @@ def _each(jobs: Sequence[Job], setting: Setting, workers: int) -> Iterator[tuple
             process.join()
 
 
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Start processes that a terminal's interrupt does not reach: the parent hears it, and ends them itself."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread hears signals, and only it may say who does
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def _work(there: Connection, job: Job, setting: Setting) -> None:
-    # A terminal interrupts the whole group of processes; the parent says what to do, and says it once.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # as `_deaf`, for platforms that start processes otherwise
     try:
         there.send(execute(job, setting))
     except Exception as error:  # whatever it is, the parent raises it
