@@ -7,8 +7,7 @@ import signal
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from multiprocessing import connection
+from multiprocessing import connection, forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -108,9 +107,11 @@ def _each(jobs: Sequence[Job], setting: Setting, workers: int) -> Iterator[tuple
 
     Whatever ends this generator ends the processes that still run.
     """
-    methods_ = multiprocessing.get_all_start_methods()
-    context = multiprocessing.get_context("forkserver" if "forkserver" in methods_ else None)
-    context.set_forkserver_preload(["ringfence.benchmark.execute", "torch._dynamo"])
+    forks = "forkserver" in multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context("forkserver" if forks else None)
+    if forks:
+        context.set_forkserver_preload(["ringfence.benchmark.execute", "torch._dynamo"])
+        _start_server()
     waiting = list(reversed(jobs))
     running: dict[Connection, tuple[BaseProcess, Job]] = {}
     try:
@@ -119,8 +120,7 @@ def _each(jobs: Sequence[Job], setting: Setting, workers: int) -> Iterator[tuple
                 job = waiting.pop()
                 here, there = context.Pipe(duplex=False)
                 process: BaseProcess = context.Process(target=_work, args=(there, job, setting), daemon=True)
-                with _deaf():
-                    process.start()
+                process.start()
                 there.close()
                 running[here] = (process, job)
             done = connection.wait(list(running))
@@ -134,25 +134,35 @@ def _each(jobs: Sequence[Job], setting: Setting, workers: int) -> Iterator[tuple
             process.join()
 
 
-@contextmanager
-def _deaf() -> Iterator[None]:
-    """Start processes that a terminal's interrupt does not reach: the parent hears it, and ends them itself."""
+def _start_server() -> None:
+    """Start the process that the others are forked from, out of reach of a terminal's interrupt.
+
+    An interrupt goes to the whole group of processes; the parent hears it, and ends the others itself.
+    """
     if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread hears signals, and only it may say who does
-        return
+        return  # only the main thread may say who hears signals
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        yield
+        forkserver.ensure_running()
     finally:
         signal.signal(signal.SIGINT, before)
 
 
 def _work(there: Connection, job: Job, setting: Setting) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # as `_deaf`, for platforms that start processes otherwise
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # where there is no server to be forked from
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         there.send(execute(job, setting))
     except Exception as error:  # whatever it is, the parent raises it
         there.send(error)
+
+
+def _end_with_parent() -> None:
+    """Leave nothing running when the parent is gone, however it went."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _outcome(ready: Connection, job: Job, setting: Setting) -> tuple[Record, Arrays]:
