@@ -6,7 +6,8 @@
     ├── InvalidParameter   a hyperparameter or argument is out of its range (also a ValueError)
     ├── InvalidData        rows, files or folders that can't be used as they are (also a ValueError)
     ├── InvalidModel       a model folder that is missing, damaged or from a newer version (also a ValueError)
-    └── TrainingDiverged   a loss became NaN or infinite (also a RuntimeError)
+    ├── TrainingDiverged   a loss became NaN or infinite (also a RuntimeError)
+    └── MissingExtra       an optional package is needed and not installed (also an ImportError)
 
 Each message is one line that names the argument or file, its value, what is allowed and, for names, the nearest one.
 """
@@ -33,6 +34,10 @@ class InvalidModel(RingfenceError, ValueError):
 
 class TrainingDiverged(RingfenceError, RuntimeError):
     """A loss became NaN or infinite while training."""
+
+
+class MissingExtra(RingfenceError, ImportError):
+    """An optional package is needed and not installed."""
 
 
 def unknown_name(what: str, name: object, allowed: Iterable[str]) -> str:
