@@ -19,7 +19,8 @@ def read_npy(path: Path, label: str | None) -> Parsed:
     Raises
     ------
     InvalidData
-        If the file is damaged, holds Python objects or no rows, or a value is not finite.
+        If the file is damaged, holds Python objects or no rows, or a value is infinite, or NaN where rows are not
+        flat: in an array of shape (n, columns) NaN is missing.
     InvalidParameter
         If a label is named: one array has no room for it.
     """
@@ -31,7 +32,7 @@ def read_npy(path: Path, label: str | None) -> Parsed:
         x = _intact(lambda: np.load(stream, allow_pickle=False), path)
     if isinstance(x, np.lib.npyio.NpzFile):
         raise InvalidData(f"'{path}' is an archive of arrays: call it .npz")
-    return Parsed(_features(x, path), None, None)
+    return Parsed(_features(x, path), None)
 
 
 def read_npz(path: Path, label: str | None) -> Parsed:
@@ -40,8 +41,8 @@ def read_npz(path: Path, label: str | None) -> Parsed:
     Raises
     ------
     InvalidData
-        If the file is damaged, holds Python objects, no rows or several arrays and no ``x``, or a value is
-        not finite, or labels and rows differ in number.
+        If the file is damaged, holds Python objects, no rows or several arrays and no ``x``, labels and rows
+        differ in number, or a value is infinite or NaN as for :func:`read_npy`.
     InvalidParameter
         If there is no array ``label``.
     """
@@ -65,7 +66,7 @@ def read_npz(path: Path, label: str | None) -> Parsed:
                 f" not {truth.dtype} of shape {truth.shape}"
             )
         truth = truth.ravel()
-    return Parsed(x, None, truth)
+    return Parsed(x, truth)
 
 
 def _intact(read: Callable[[], Any], path: Path) -> Any:
@@ -80,12 +81,12 @@ def _intact(read: Callable[[], Any], path: Path) -> Any:
 
 
 def _features(x: np.ndarray, path: Path) -> np.ndarray:
-    """Return an array of finite numbers with rows, or refuse it."""
+    """Return an array of numbers with rows, or refuse it: infinite ones, and missing ones in pictures and signals."""
     if x.dtype.kind not in "buif":
         raise InvalidData(f"'{path}' holds {x.dtype}: numbers are needed")
     if x.ndim == 0 or x.size == 0:
         raise InvalidData(f"'{path}' holds no rows: its shape is {x.shape}")
-    finite = np.isfinite(x)
+    finite = ~np.isinf(x) if x.ndim == 2 else np.isfinite(x)
     if not finite.all():
         place = [int(i) for i in np.unravel_index(int(np.argmin(finite)), x.shape)]
         where = ", ".join(

@@ -1,0 +1,145 @@
+"""A column of cells: numbers if all of them are, else text; gathered in blocks, so that no list holds every cell."""
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+MISSING: Final = frozenset(("", "NA", "N/A", "#N/A", "<NA>", "NaT", "null", "NULL", "None"))
+"""Cells that mean missing in any column, and so does "nan" in capitals or not, with a sign or without."""
+
+MISSING_NUMBER: Final = frozenset(("?", "-"))
+"""Cells that mean missing only where all others are numbers or missing; in a column of text they are text."""
+
+
+class Fault(NamedTuple):
+    """A cell that can't stay: its row from 1, its text, what is wrong, and whether reading it as text would help."""
+
+    row: int
+    cell: str
+    problem: str
+    could_be_text: bool
+
+
+class _Codes(dict[str, int]):
+    """Numbers the texts that it is asked for, 0, 1, 2 … in order of their first time."""
+
+    def __missing__(self, text: str) -> int:
+        self[text] = code = len(self)
+        return code
+
+
+@final
+class Cells:
+    """One column, filled block by block.
+
+    Blocks of numbers are kept as float64. From the first block on that holds text, cells are kept as codes of
+    distinct texts: repeated texts are one object, and whatever has to be decided is decided once a text.
+
+    Parameters
+    ----------
+    as_text
+        Keep every cell as text, also numbers: "0" stays "0" and "007" stays "007".
+    as_number
+        Every cell must be a number or missing.
+    """
+
+    def __init__(self, as_text: bool = False, as_number: bool = False) -> None:
+        self._as_text, self._as_number = as_text, as_number
+        self._numbers: list[NDArray[np.float64]] = []
+        self._codes: list[NDArray[np.int32]] = []
+        self._texts = _Codes()
+        self.rows = 0
+        self._infinite: Fault | None = None
+
+    def add(self, cells: Sequence[str]) -> None:
+        """Take the cells of the next rows."""
+        values = None if self._as_text or self._codes else _floats(cells)
+        if values is None:
+            self._codes.append(np.fromiter(map(self._texts.__getitem__, cells), np.int32, len(cells)))
+        else:
+            self._numbers.append(values)
+            infinite = np.isinf(values)
+            if self._infinite is None and infinite.any():
+                at = int(np.argmax(infinite))
+                self._infinite = Fault(self.rows + at + 1, cells[at].strip(), "not a finite number", False)
+        self.rows += len(cells)
+
+    def fault(self) -> Fault | None:
+        """Return the first cell that is infinite in a column of numbers, or no number where half or more are.
+
+        Numbers with a comma (1,5 or 1,234) count among the half: they are never read, but never taken as text either.
+        """
+        if self._as_text or not self._codes:
+            return self._infinite
+        codes, texts = self._coded()
+        values = [_value(text) for text in texts]
+        other = np.array([value is None for value in values]) & ~np.isin(texts, list(MISSING_NUMBER))
+        counts = np.bincount(codes, minlength=len(texts))
+        known = int(counts[[value is not None and not np.isnan(value) for value in values]].sum())
+        known += sum(int((~np.isnan(part)).sum()) for part in self._numbers)
+        commas = np.array([number(text.replace(",", "")) is not None for text in texts]) & other
+        known += int(counts[commas].sum())
+        if not self._as_number and known < counts[other & ~commas].sum():
+            return None
+        at = int(np.argmax(other[codes]))
+        problem = "not a number" + (": write it with a decimal point only" if commas[codes[at]] else "")
+        return Fault(self.rows - len(codes) + at + 1, texts[codes[at]], problem, not self._as_number)
+
+    @property
+    def split(self) -> bool:
+        """Whether text came after blocks kept as numbers: the file must be read again with ``as_text``."""
+        return bool(self._codes and self._numbers)
+
+    def values(self) -> NDArray[Any]:
+        """Return the column, (n,): float64 with NaN for missing, or object with None. None of it may be `split`."""
+        if not self._codes:
+            return np.concatenate(self._numbers)
+        codes, texts = self._coded()
+        found = np.empty(len(texts), dtype=object)
+        found[:] = [None if is_missing(text) else text for text in texts]
+        return found[codes]
+
+    def labels(self) -> NDArray[Any]:
+        """Return the cells of a column read ``as_text`` as an array of str, missing ones too, (n,)."""
+        codes, texts = self._coded()
+        return np.array(texts)[codes]
+
+    def _coded(self) -> tuple[NDArray[np.int32], list[str]]:
+        return np.concatenate(self._codes), [text.strip() for text in self._texts]
+
+
+def is_missing(text: str) -> bool:
+    """Whether a stripped cell means missing in any column."""
+    return text in MISSING or text.lstrip("+-").lower() == "nan"
+
+
+def number(text: str) -> float | None:
+    """Return what a cell says, infinite or not, or None if that is no number or NaN; float() alone takes "1_000"."""
+    try:
+        value = None if "_" in text else float(text)
+    except ValueError:
+        return None
+    return None if value is None or np.isnan(value) else value
+
+
+def _value(text: str) -> float | None:
+    """Return a number, NaN for missing, or None for text."""
+    return float("nan") if is_missing(text.strip()) else number(text)
+
+
+def _floats(cells: Sequence[str]) -> NDArray[np.float64] | None:
+    """Return cells as numbers with NaN for missing, or None if one is text."""
+    try:
+        if "_" not in "".join(cells):
+            return np.fromiter(map(float, cells), np.float64, len(cells))
+    except ValueError:
+        pass  # one is missing, or text: looked at once for each distinct cell below
+    known: dict[str, float] = {}
+    for cell in set(cells):
+        value = float("nan") if cell.strip() in MISSING_NUMBER else _value(cell)
+        if value is None:
+            return None
+        known[cell] = value
+    return np.fromiter(map(known.__getitem__, cells), np.float64, len(cells))
