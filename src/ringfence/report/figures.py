@@ -24,6 +24,8 @@ _SETTINGS = {
     "axes.spines.right": False,
     "axes.unicode_minus": True,
 }
+# In inches. On a phone a figure is some 325 px wide, and its text of 10 points then 12 px high.
+_SQUARE, _FLAT = (3.7, 3.2), (3.7, 2.5)
 _BINS = 40
 _POINTS = 200
 _FAR = 1000.0  # scores whose highest is so many times the lowest are shown on a logarithmic axis
@@ -37,7 +39,7 @@ def curves(kind: str, lines: Sequence[Curve], x_label: str, y_label: str) -> str
             _plot(axes, x, y, line)
         axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel=x_label, ylabel=y_label)
 
-    return _drawn(kind, (4.6, 4.0), draw)
+    return _drawn(kind, _SQUARE, draw)
 
 
 def histogram(kind: str, run: Run) -> str:
@@ -58,10 +60,13 @@ def histogram(kind: str, run: Run) -> str:
             axes.stairs(_shares(run.generated, edges), edges, color=style.GENERATED, linewidth=1.6, linestyle=dots)
         axes.axvline(run.threshold, color="black", linewidth=1.4, linestyle=(0, (5, 2)))
         axes.set(xlabel="anomaly score", ylabel="share of rows", xscale="log" if logarithmic else "linear")
+        if logarithmic:
+            # 10 to the power of a small figure, as matplotlib writes it, can't be read on a phone.
+            axes.xaxis.set_major_formatter("{x:g}")
         # Generated rows often fall into one bin, which would press the others flat.
         axes.set_ylim(0, 1.15 * max(normal.max(), odd.max()))
 
-    return _drawn(kind, (4.2, 2.7), draw)
+    return _drawn(kind, _FLAT, draw)
 
 
 def _shares(scores: Array, edges: Array) -> Array:
@@ -82,7 +87,7 @@ def losses(kind: str, values: Array) -> str:
         axes.set(xlabel="epoch", ylabel="loss")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
-    return _drawn(kind, (4.2, 2.7), draw)
+    return _drawn(kind, _FLAT, draw)
 
 
 def picture(values: Array, low: float, high: float, colours: str) -> str:

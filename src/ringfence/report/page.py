@@ -71,7 +71,7 @@ def render_page(folder: Path, records: Sequence[Record]) -> str:
     # Every text is escaped; only the figures, which matplotlib has written, go in as they are.
     house = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     house.filters["drawing"] = Markup
-    house.globals["is_number_column"] = tables.is_number_column
+    house.globals |= {"is_number": tables.is_number_column, "is_plain": _is_plain}
     template = house.from_string(files(__package__).joinpath("page.html").read_text(encoding="utf-8"))
     return template.render(
         views=views,
@@ -80,6 +80,14 @@ def render_page(folder: Path, records: Sequence[Record]) -> str:
         least_gain=tables.share(tables.LEAST_GAIN).text,
     )
 
+
+def _is_plain(table: tables.Table, column: int) -> bool:
+    """Whether a column of words says nothing that would be missed; a narrow screen leaves it out."""
+    words = {row[column].text for row in table.rows}
+    return column > 0 and (words <= _PLAIN or (table.heads[column] == "budget" and len(words) == 1))
+
+
+_PLAIN = {"-", "default", "trained"}
 
 _SIDES = (
     Key(style.Line(style.NORMAL, (), 4.0), "test rows, normal"),

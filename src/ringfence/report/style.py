@@ -25,7 +25,8 @@ def lines_of(names: Iterable[Name]) -> dict[Name, Line]:
     """Give each method a colour, its variants dashes of their own, and baselines greys."""
     found: dict[Name, Line] = {}
     colours: dict[tuple[str, bool], str] = {}
-    for name in sorted(set(names), key=lambda name: name.label):
+    # Names of one label differ in budget or role; with the label alone they'd come in the chance order of a set.
+    for name in sorted(set(names), key=lambda name: (name.label, name.role, name.budget)):
         plain = name.role == "baseline"
         palette, width = (GREYS, 1.2) if plain else (COLOURS, 1.8)
         place = sum(of_plain == plain for _, of_plain in colours)
