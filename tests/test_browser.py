@@ -4,6 +4,7 @@ Chromium opens a copy of the page in a frame of a given width, without the page'
 frame measures what came out, and the tests judge it.
 """
 
+import functools
 import html
 import json
 import os
@@ -111,6 +112,7 @@ class Browser:
             f"--window-size={WIDE + 100},900", f"--user-data-dir={folder / 'profile'}", "--dump-dom",
         ]  # fmt: skip
         self._folder = folder
+        self._known: dict[str, dict[int, Any]] = {}
 
     def open(self, text: str) -> tuple[str, list[str]]:
         """Return the document after loading and what its console said."""
@@ -132,10 +134,12 @@ class Browser:
         return json.loads(html.unescape(written[1]))
 
     def measured(self, page: str) -> dict[int, Any]:
-        """Measure a page at both widths."""
-        inner = html.escape(POLICY.sub("", page))
-        found = self.found(FRAMED.format(page=inner, measure=MEASURE, widths=[WIDE, PHONE]))
-        return {int(width): value for width, value in found.items()}
+        """Measure a page at both widths, once."""
+        if page not in self._known:
+            inner = html.escape(POLICY.sub("", page))
+            found = self.found(FRAMED.format(page=inner, measure=MEASURE, widths=[WIDE, PHONE]))
+            self._known[page] = {int(width): value for width, value in found.items()}
+        return self._known[page]
 
 
 @pytest.fixture(scope="session")
@@ -167,6 +171,24 @@ def bare(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def flat(tmp_path_factory: pytest.TempPathFactory, bench: Path) -> Path:
+    """One run of the benchmark as if its rows were those of a table with long names of columns."""
+    folder = tmp_path_factory.mktemp("flat")
+    record = next(r for r in read_records(bench) if (r["method"], r["role"]) == ("egbad", "trained"))
+    (folder / "records.jsonl").write_text(json.dumps(record | {"case": "table"}), encoding="utf-8")
+    with np.load(bench / "runs" / f"{record['id']}.npz") as run:
+        arrays = dict(run)
+    for name in ("top_rows", "top_remade"):
+        arrays[name] = arrays[name].reshape(len(arrays[name]), -1)
+    arrays["columns"] = np.array([f"a column with a long name, {at}" for at in range(arrays["top_rows"].shape[1])])
+    arrays.pop("top_widths", None)
+    (folder / "runs").mkdir()
+    np.savez(folder / "runs" / f"{record['id']}.npz", **arrays)
+    return folder
+
+
+@functools.cache
 def page_of(folder: Path) -> str:
     return write_report(folder, folder / "report.html").read_text(encoding="utf-8")
 
@@ -176,20 +198,15 @@ def drawn(bench: Path, browser: Browser) -> dict[int, Any]:
     return browser.measured(page_of(bench))
 
 
-@pytest.fixture(scope="session")
-def plain(bare: Path, browser: Browser) -> dict[int, Any]:
-    return browser.measured(page_of(bare))
-
-
-@pytest.fixture(params=["drawn", "plain"])
-def either(request: pytest.FixtureRequest) -> Any:
-    return request.getfixturevalue(request.param)
-
-
-@pytest.fixture(params=["bench", "bare"])
+@pytest.fixture(params=["bench", "bare", "flat"])
 def folder(request: pytest.FixtureRequest) -> Path:
     found: Path = request.getfixturevalue(request.param)
     return found
+
+
+@pytest.fixture
+def any_page(folder: Path, browser: Browser) -> dict[int, Any]:
+    return browser.measured(page_of(folder))
 
 
 def test_the_console_is_silent(folder: Path, browser: Browser) -> None:
@@ -246,10 +263,9 @@ def test_every_picture_is_decoded_and_has_a_size(drawn: Any) -> None:
             assert bottom - top >= 40
 
 
-def test_numbers_in_tables_are_those_of_the_records(folder: Path, request: pytest.FixtureRequest) -> None:
-    seen = request.getfixturevalue("drawn" if (folder / "runs").exists() else "plain")
+def test_numbers_in_tables_are_those_of_the_records(folder: Path, any_page: Any) -> None:
     wanted = [table for section in sections(read_records(folder)) for table in tables(section)]
-    shown = [table for table in seen[WIDE]["tables"] if not table["name"].startswith("Highest")]
+    shown = [table for table in any_page[WIDE]["tables"] if not table["name"].startswith("Highest")]
     assert [table["name"] for table in shown] == [table.title for table in wanted]
     for found, table in zip(shown, wanted, strict=True):
         heads, *rows = found["rows"]
@@ -261,13 +277,17 @@ def test_numbers_in_tables_are_those_of_the_records(folder: Path, request: pytes
             assert all(visible for *_, visible in row)
 
 
-def test_mean_aurocs_are_those_of_the_lines_of_the_file(bare: Path, plain: Any) -> None:
+def test_mean_aurocs_are_those_of_the_(bare: Path, browser: Browser) -> None:
     lines = [json.loads(line) for line in (bare / "records.jsonl").read_text(encoding="utf-8").splitlines()]
     aurocs: dict[str, list[float]] = {}
     for line in lines:
         if line["benchmark"] == "digits" and line["role"] != "untrained":
             aurocs.setdefault(line["method"], []).append(line["metrics"]["auroc"])
-    (rows,) = [table["rows"] for table in plain[WIDE]["tables"] if ["9", None, True] in table["rows"][0]]
+    (rows,) = [
+        table["rows"]
+        for table in browser.measured(page_of(bare))[WIDE]["tables"]
+        if ["9", None, True] in table["rows"][0]
+    ]
     mean = [text for text, *_ in rows[0]].index("mean")
     assert {row[0][0]: float(row[mean][1]) for row in rows[1:]} == pytest.approx(
         {method: float(np.mean(values)) for method, values in aurocs.items()}, abs=1e-12
@@ -307,6 +327,15 @@ def colour(text: str) -> str:
     return f"rgb({', '.join(str(int(text[i : i + 2], 16)) for i in (1, 3, 5))})"
 
 
+def test_rows_of_a_table_with_the_highest_scores_are_those_of_the_run(flat: Path, browser: Browser) -> None:
+    run = read_run(next((flat / "runs").iterdir()))
+    assert run
+    (shown,) = [t for t in browser.measured(page_of(flat))[PHONE]["tables"] if t["name"].startswith("Highest")]
+    assert [int(row[0][0]) for row in shown["rows"][1:]] == run.top_index.tolist()
+    assert [float(row[1][1]) for row in shown["rows"][1:]] == np.sort(run.scores)[::-1][:10].tolist()
+    assert all(visible for row in shown["rows"] for *_, visible in row)
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_curves_and_legends_are_those_of_the_records(case: str, bench: Path, drawn: Any) -> None:
     runs = runs_of(bench, case)
@@ -342,21 +371,21 @@ def test_cuts_and_losses_are_those_of_the_runs(method: str, case: str, bench: Pa
     assert ends == pytest.approx(list(arrays.losses[-1]), abs=0.005 * np.ptp(arrays.losses))
 
 
-def test_nothing_reaches_beyond_the_screen_but_tables_in_their_boxes(either: Any) -> None:
+def test_nothing_reaches_beyond_the_screen_but_tables_in_their_boxes(any_page: Any) -> None:
     for width in (WIDE, PHONE):
-        assert either[width]["width"] == either[width]["full_width"] == width
-        assert either[width]["folded"] == 0
-        assert either[width]["beyond"] == []
+        assert any_page[width]["width"] == any_page[width]["full_width"] == width
+        assert any_page[width]["folded"] == 0
+        assert any_page[width]["beyond"] == []
 
 
-def test_text_can_be_read(either: Any) -> None:
+def test_text_can_be_read(any_page: Any) -> None:
     for width in (WIDE, PHONE):
-        text, pixels = either[width]["smallest"]
+        text, pixels = any_page[width]["smallest"]
         assert pixels >= 11, text
 
 
-def test_wide_tables_scroll_to_their_end_and_keep_their_first_column(either: Any) -> None:
-    scrolling = [table for table in either[PHONE]["tables"] if table["full"] > table["room"]]
+def test_wide_tables_scroll_to_their_end_and_keep_their_first_column(any_page: Any) -> None:
+    scrolling = [table for table in any_page[PHONE]["tables"] if table["full"] > table["room"]]
     assert scrolling
     for table in scrolling:
         assert table["end"] == pytest.approx(table["full"] - table["room"], abs=1)
@@ -365,8 +394,8 @@ def test_wide_tables_scroll_to_their_end_and_keep_their_first_column(either: Any
         assert table["first"][2] < 0.6 * PHONE
 
 
-def test_a_phone_leaves_out_no_number_and_no_telling_word(either: Any) -> None:
-    for table in either[PHONE]["tables"]:
+def test_a_phone_leaves_out_no_number_and_no_telling_word(any_page: Any) -> None:
+    for table in any_page[PHONE]["tables"]:
         hidden = {(at, text) for row in table["rows"][1:] for at, (text, _, visible) in enumerate(row) if not visible}
         told = {text for at, text in hidden if table["rows"][0][at][0] != "budget"}
         assert told <= {"-", "default", "trained"}
@@ -374,8 +403,8 @@ def test_a_phone_leaves_out_no_number_and_no_telling_word(either: Any) -> None:
         assert all(visible for row in table["rows"] for _, value, visible in row if value is not None)
 
 
-def test_a_phone_shows_numbers_without_scrolling(either: Any) -> None:
-    for table in either[PHONE]["tables"]:
+def test_a_phone_shows_numbers_without_scrolling(any_page: Any) -> None:
+    for table in any_page[PHONE]["tables"]:
         assert table["room"] - (table["first"][2] - table["first"][0]) > 100
 
 
