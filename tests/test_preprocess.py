@@ -3,7 +3,6 @@
 import warnings
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
@@ -150,19 +149,6 @@ def test_an_unknown_scale_is_named_with_the_nearest() -> None:
         Preprocess.fit(TABLE, "standart")
 
 
-@pytest.mark.parametrize(
-    "values",
-    [["a", "b"], pd.Categorical([1, 2]), pd.Series(["a", "b"], dtype="string")],
-    ids=["object", "category", "string"],
-)
-def test_a_column_of_text_is_named(values: object) -> None:
-    frame = pd.DataFrame({"size": [1.0, 2.0], "colour": values})
-    with pytest.raises(InvalidData, match=r"^column 'colour' holds .* values, numbers are expected$"):
-        as_array(frame)
-
-
 def test_rows_of_odd_dimensions_are_refused_and_others_pass() -> None:
     with pytest.raises(InvalidData, match=r"rows of shape \(2, 3, 4, 5\): allowed are"):
         as_array(np.zeros((1, 2, 3, 4, 5)))
-    frame = pd.DataFrame({"a": [1, 2], "b": [True, False]})
-    assert as_array(frame) is frame

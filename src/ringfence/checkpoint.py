@@ -3,17 +3,18 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
 from . import __version__
 from .exceptions import InvalidModel
+from .frame import Frame
+from .lazy import LazyRows
 from .persist import is_kept, plain, read_folder, write_folder
 
 if TYPE_CHECKING:
@@ -52,12 +53,13 @@ class Keeper:
     digest: str
 
     @classmethod
-    def of(cls, folder: str | Path, detector: "Detector", x: NDArray[Any]) -> "Keeper":
-        """Keep the fit of this detector on these rows."""
+    def of(cls, folder: str | Path, detector: "Detector", rows: Any, sides: Sequence[Any] = ()) -> "Keeper":
+        """Keep the fit of this detector on these rows, split as `sides` say."""
         params = {k: v for k, v in plain(detector).items() if k not in FREE}
-        text = json.dumps([type(detector).name, params, __version__, str(x.dtype), x.shape], sort_keys=True)
+        text = json.dumps([type(detector).name, params, __version__], sort_keys=True)
         digest = hashlib.sha256(text.encode())
-        digest.update(np.ascontiguousarray(x).tobytes())
+        for part in (rows, *sides):
+            digest.update(fingerprint(part))
         return cls(Path(folder), digest.hexdigest())
 
     def load(self) -> Kept | None:
@@ -95,3 +97,14 @@ class Keeper:
                 due[0] = ended + max(LEAST_PAUSE, SHARE * (ended - begun))
 
         return keep
+
+
+def fingerprint(rows: Any) -> bytes:
+    """Tell rows of any kind from others."""
+    if isinstance(rows, LazyRows):
+        return rows.digest().encode()
+    if isinstance(rows, Frame):
+        return b"".join(name.encode() + fingerprint(values) for name, values in rows.items())
+    array = np.asarray(rows)
+    content = repr(array.tolist()).encode() if array.dtype == object else np.ascontiguousarray(array).tobytes()
+    return f"{array.dtype} {array.shape}".encode() + content

@@ -30,6 +30,9 @@ Check = Callable[[Detector, Rows], None]
 # They say where and how loudly a fit runs, not what it learns.
 SILENT = ("device", "verbose")
 
+# They say what columns of data frames are; arrays have none.
+FRAMES = ("kinds", "strict")
+
 
 def check_detector(detector: Detector, X: Rows) -> None:
     """Run every check on clones of `detector`.
@@ -187,7 +190,7 @@ def check_every_hyperparameter_is_read(detector: Detector, X: Rows) -> None:
     """Changing a hyperparameter changes the scores, the cut or the history, at least beside another choice of names."""
     choices = [{}, *_choices(detector)]
     for name in detector.get_params(deep=False):
-        if name in (*SILENT, "layers") or (name == "score_kind" and len(detector.scores) == 1):
+        if name in (*SILENT, *FRAMES, "layers") or (name == "score_kind" and len(detector.scores) == 1):
             continue
         if not any(
             _trace(fitted(detector, X, **beside)) != _trace(fitted(detector, X, **{**beside, name: value}))

@@ -17,17 +17,23 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from . import persist, presets, scoring
 from .checkpoint import Keeper
 from .chunks import in_chunks
-from .exceptions import InvalidData, InvalidParameter, TrainingDiverged
+from .columns import Columns
+from .exceptions import InvalidParameter, TrainingDiverged
+from .frame import Frame
 from .game import INIT, NOISE, PRIORS, ROWS, Game, Nets, Optim, Stage, drawn_seed, stream
+from .holdout import glimpse, rows_in, sides, some
+from .intake import encoded, learned, received, returned
+from .lazy import LazyRows, ScaledRows
 from .limits import Limit, OneOf, check_limits
+from .losses import residual
 from .networks import INITIALISERS, Family, Maker, family_for
-from .preprocess import SCALES, Preprocess, as_array
+from .preprocess import SCALES, Preprocess
 from .progress import steps_bar, watcher
 from .registry import Info
 from .threshold import quantile_cut, share_of
@@ -67,7 +73,13 @@ class Detector(OutlierMixin, BaseEstimator, ABC):  # type: ignore[misc]
     score_kind
         Which of the method's published scores `anomaly_score` gives; None is the first of `scores`.
     scale
-        "auto" ("standard" for tables, "range" for images), "standard", "minmax", "robust", "range" or "none".
+        "auto" ("standard" for tables, "range" for images), "standard", "minmax", "robust", "range", "quantile" or
+        "none". Categories are 0 and 1 under all of them.
+    kinds
+        What columns of a data frame are, by name, where it should not be inferred: "number", "category", "boolean",
+        "date", "constant", "identifier" or "skip" (see `ringfence.kinds`).
+    strict
+        Refuse rows to be scored that hold a category or a gap that no training row had, instead of warning.
     init
         How weights are drawn: "he", "xavier" or "normal_002".
     layers
@@ -91,6 +103,10 @@ class Detector(OutlierMixin, BaseEstimator, ABC):  # type: ignore[misc]
         One mapping an epoch: stage, epoch, and the mean of every loss term as "player.term".
     n_features_in_, feature_names_in_
         As in scikit-learn; for images the number of values of one.
+    columns_
+        How the columns of a data frame, or of an array with gaps, become numbers; None for other rows.
+    split_
+        How many rows trained ("train"), and how many were kept out for the cut ("calibrate").
     """
 
     epochs: int | str = "auto"
@@ -103,6 +119,8 @@ class Detector(OutlierMixin, BaseEstimator, ABC):  # type: ignore[misc]
     ema_warmup: bool = True
     score_kind: str | None = None
     scale: str = "auto"
+    kinds: Mapping[str, str] | None = None
+    strict: bool = False
     init: str = "he"
     layers: Mapping[str, Any] | None = None
     contamination: float | str = "auto"
@@ -128,6 +146,7 @@ class Detector(OutlierMixin, BaseEstimator, ABC):  # type: ignore[misc]
         "device": OneOf(("auto", "cpu", "cuda")),
     }
     nets_: Nets = field(init=False)  # what a fit makes; declared for type checkers
+    columns_: Columns | None = field(init=False)
     cut_rows: ClassVar[int] = 10_000
     """Most rows that the cut is measured on, a seeded choice where there are more; fewer for searching methods."""
 
@@ -152,16 +171,30 @@ class Detector(OutlierMixin, BaseEstimator, ABC):  # type: ignore[misc]
 
     # ---- fitting ------------------------------------------------------------------------------------------------
 
-    def fit(self, X: ArrayLike, y: Any = None, *, checkpoint: str | Path | None = None) -> Self:
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        groups: ArrayLike | None = None,
+        held_out: ArrayLike | None = None,
+        checkpoint: str | Path | None = None,
+    ) -> Self:
         """Learn what normal looks like.
 
         Parameters
         ----------
         X
-            Normal rows: (n, d) array or data frame of numbers, or images (n, height, width) or (n, channels, height,
-            width). At least 2 rows; no NaN, no infinity.
+            Normal rows: an array (n, d) of numbers, a data frame of numbers, text, booleans and dates (pandas, polars,
+            pyarrow or `ringfence.Frame`), or images (n, height, width) or (n, channels, height, width). At least 2
+            rows; no infinity. Missing values (NaN, None) are fine in tables.
         y
             Ignored, as scikit-learn does.
+        groups
+            (n,) what each row belongs to (a patient, a machine): rows of one group are never on both sides of the
+            split that `calibration` asks for.
+        held_out
+            (n,) bool: these rows are kept out of training and used for the cut alone, instead of a draw.
         checkpoint
             Folder in which the run is kept as it goes. A fit that finds its own unfinished run there goes on from it
             and ends with the same bits.
@@ -179,31 +212,34 @@ class Detector(OutlierMixin, BaseEstimator, ABC):  # type: ignore[misc]
         InvalidModel
             When `checkpoint` holds another run.
         """
-        return self._fit(X, learn=True, checkpoint=checkpoint)
+        return self._fit(X, learn=True, groups=groups, held_out=held_out, checkpoint=checkpoint)
 
-    def fit_untrained(self, X: ArrayLike, y: Any = None) -> Self:
+    def fit_untrained(
+        self, X: Any, y: Any = None, *, groups: ArrayLike | None = None, held_out: ArrayLike | None = None
+    ) -> Self:
         """Fit scaling and cut, but leave the networks as they were drawn: the foil that a trained one must beat."""
-        return self._fit(X, learn=False, checkpoint=None)
+        return self._fit(X, learn=False, groups=groups, held_out=held_out, checkpoint=None)
 
-    def _fit(self, X: ArrayLike, *, learn: bool, checkpoint: str | Path | None) -> Self:
+    def _fit(self, X: Any, *, learn: bool, groups: Any, held_out: Any, checkpoint: str | Path | None) -> Self:
         check_limits(self.get_params(deep=False), self.limits)
         share_of(self.contamination)
         weights = scoring.weights_of(self.scores, self.score_kind)
-        x = self._checked(X, reset=True)
-        keeper = Keeper.of(checkpoint, self, x) if checkpoint else None
+        given = received(self, X, reset=True)
+        keeper = Keeper.of(checkpoint, self, given, (groups, held_out)) if checkpoint else None
         kept = keeper.load() if keeper else None
         fresh = drawn_seed(self.random_state)
         seed = int(kept.facts["seed"]) if kept else fresh
-        order = torch.randperm(len(x), generator=stream(seed, ROWS)).numpy()
-        held = math.ceil(self.calibration * len(x))
-        if len(x) - held < 2:
-            raise InvalidData(f"calibration={self.calibration} leaves {len(x) - held} of {len(x)} rows to train on")
-        training, judged = np.sort(order[held:]), order[: held or len(x)][: self.cut_rows]
+        training, judged = sides(rows_in(given), self.calibration, stream(seed, ROWS), groups, held_out)
+        self.split_ = {"train": len(training), "calibrate": rows_in(given) - len(training)}
         self.seed_ = seed
-        self.preprocess_ = Preprocess.fit(x if not held else x[training], self.scale)
+        self.columns_ = learned(self, X, given.take(training)) if isinstance(given, Frame) else None
+        x = encoded(self, given, warn=False)
+        taught = x if len(training) == len(x) else some(x, training)
+        names, heads = (self.columns_.names, self.columns_.heads) if self.columns_ else (None, ())
+        self.preprocess_ = Preprocess.fit(glimpse(taught), self.scale, names, heads)
         self._assemble()
         self.nets_.to(self._device)
-        rows = self.preprocess_.tensor(x if not held else x[training]).to(self._device)
+        rows = self._scaled(taught)
         run = Run(self._game(rows, learn=learn), self.nets_)
         if kept:
             run.restore(kept.tensors, kept.facts["run"])
@@ -213,7 +249,7 @@ class Detector(OutlierMixin, BaseEstimator, ABC):  # type: ignore[misc]
             keeper.save(run, seed)
         self.history_, self.n_iter_ = run.history, run.game.epochs
         self.nets_ = run.result()
-        scores = scoring.weighted_sum(self._parts(x[np.sort(judged)]), weights)
+        scores = scoring.weighted_sum(self._parts(some(x, np.sort(judged[: self.cut_rows]))), weights)
         if not np.isfinite(scores).all():
             raise TrainingDiverged(
                 "scores became NaN or infinite: lower `lr`, or check that the rows are scaled (`scale`)"
@@ -221,7 +257,13 @@ class Detector(OutlierMixin, BaseEstimator, ABC):  # type: ignore[misc]
         self.offset_ = -quantile_cut(scores, self.contamination)
         return self
 
-    def _game(self, rows: Tensor, *, learn: bool) -> Game:
+    def _scaled(self, x: NDArray[Any] | LazyRows) -> Any:
+        """Rows as the training loop takes them: a tensor, or what makes batches of what lies on disk."""
+        if isinstance(x, LazyRows):
+            return ScaledRows(x, self.preprocess_, self._device)
+        return self.preprocess_.tensor(x).to(self._device)
+
+    def _game(self, rows: Any, *, learn: bool) -> Game:
         stages = self.stages()  # also where nothing learns: a method checks its options here
         steps = max(math.ceil(len(rows) / self.batch_size), 1)
         epochs = math.ceil(AUTO_STEPS / steps) if isinstance(self.epochs, str) else self.epochs
@@ -248,7 +290,7 @@ class Detector(OutlierMixin, BaseEstimator, ABC):  # type: ignore[misc]
             lambda count: PRIORS[self.prior](torch.empty(count, self.latent_dim), noise),
         )
         shape = self.preprocess_.shape
-        family = family_for(shape)(shape, self.latent_dim, self.layers, make)
+        family = family_for(shape)(shape, self.latent_dim, self.layers, make, self.preprocess_.heads)
         with torch.no_grad():
             self.nets_ = Nets(self.build(family)).eval()
         family.unused()
@@ -261,36 +303,22 @@ class Detector(OutlierMixin, BaseEstimator, ABC):  # type: ignore[misc]
         auto = "cuda" if torch.cuda.is_available() else "cpu"
         return torch.device(auto if self.device == "auto" else self.device)
 
-    def _checked(self, X: ArrayLike, *, reset: bool) -> NDArray[Any]:
-        """Rows as a finite float array; learns (`reset`) or checks their shape and column names."""
-        X = as_array(X)
-        least = 2 if reset else 1
-        if getattr(X, "ndim", 2) not in (3, 4) and (reset or len(self.preprocess_.given) == 1):
-            rows: NDArray[Any] = validate_data(
-                self, X, dtype=[np.float64, np.float32], reset=reset, ensure_min_samples=least
-            )
-            return rows
-        # Eight- and sixteen-bit pictures fit float32 exactly and take half the memory.
-        small = getattr(getattr(X, "dtype", None), "itemsize", 8) <= 2
-        dtype = np.float32 if small else [np.float64, np.float32]
-        images: NDArray[Any] = check_array(X, allow_nd=True, dtype=dtype, ensure_min_samples=least)
-        if reset:
-            self.n_features_in_ = math.prod(images.shape[1:])
-        elif images.shape[1:] != self.preprocess_.given:
-            raise InvalidData(
-                f"X has rows of shape {images.shape[1:]}, but {type(self).__name__} was fitted with "
-                f"{self.preprocess_.given}"
-            )
-        return images
+    def residual(self, x: Tensor, remade: Tensor) -> Tensor:
+        """How far rows are from their reconstructions, (n,): ‖x − x̂‖₁, and the cross-entropy of their categories."""
+        fitted = hasattr(self, "preprocess_")
+        return residual(x, remade, self.preprocess_.heads if fitted else ())
 
     # ---- scoring ------------------------------------------------------------------------------------------------
 
     def parts(self, X: ArrayLike) -> dict[str, Scores]:
         """Return the parts of the score of each row, unweighted: name → (n,) float64."""
         check_is_fitted(self)
-        return self._parts(self._checked(X, reset=False))
+        return self._parts(self._received(X))
 
-    def _parts(self, x: NDArray[Any]) -> dict[str, Scores]:
+    def _received(self, X: Any) -> NDArray[Any] | LazyRows:
+        return encoded(self, received(self, X, reset=False))
+
+    def _parts(self, x: NDArray[Any] | LazyRows) -> dict[str, Scores]:
         return self._by_chunks(x, lambda rows: {k: v.double() for k, v in self.score_parts(self.nets_, rows).items()})
 
     def anomaly_score(self, X: ArrayLike) -> Scores:
@@ -316,36 +344,37 @@ class Detector(OutlierMixin, BaseEstimator, ABC):  # type: ignore[misc]
 
     # ---- the trained GAN itself ---------------------------------------------------------------------------------
 
-    def sample(self, n: int, random_state: int | np.random.RandomState | None = None) -> NDArray[np.float64]:
-        """Generate `n` rows in the units of the training rows, (n, …) float64."""
+    def sample(self, n: int, random_state: int | np.random.RandomState | None = None) -> Any:
+        """Generate `n` rows in the training rows' units and words: (n, …) float64, or a data frame like theirs."""
         check_is_fitted(self)
         if n < 1:
             raise InvalidParameter(f"n={n}: allowed are whole numbers ≥ 1")
         rng = stream(drawn_seed(random_state), NOISE, 2)  # apart from the noise of training and of searches
         z = PRIORS[self.prior](torch.empty(n, self.latent_dim), rng)
         made = self._chunked(z, lambda part: {"rows": self.nets_.generator(part)})["rows"]
-        return self.preprocess_.rows(made)
+        return returned(self, self.preprocess_.rows(made))
 
     @available_if(_has("code"))  # type: ignore[untyped-decorator]
     def encode(self, X: ArrayLike) -> NDArray[np.float64]:
         """Return the latent vector of each row, (n, latent_dim) float64."""
         code: Callable[[Any, Tensor], Tensor] = getattr(self, "code")  # noqa: B009 - a hook that only some methods have
         check_is_fitted(self)
-        return self._by_chunks(self._checked(X, reset=False), lambda x: {"z": code(self.nets_, x)})["z"]
+        return self._by_chunks(self._received(X), lambda x: {"z": code(self.nets_, x)})["z"]
 
     @available_if(_has("code"))  # type: ignore[untyped-decorator]
-    def reconstruct(self, X: ArrayLike) -> NDArray[np.float64]:
-        """Return what the generator makes of each row's latent vector, in the units and shape of X."""
+    def reconstruct(self, X: Any) -> Any:
+        """Return what the generator makes of each row's latent vector, in the units, words and shape of X."""
         code: Callable[[Any, Tensor], Tensor] = getattr(self, "code")  # noqa: B009
         check_is_fitted(self)
-        x = self._checked(X, reset=False)
-        made = self._by_chunks(x, lambda rows: {"rows": self.nets_.generator(code(self.nets_, rows))})
-        return self.preprocess_.rows(torch.from_numpy(made["rows"]))
+        made = self._by_chunks(self._received(X), lambda rows: {"rows": self.nets_.generator(code(self.nets_, rows))})
+        return returned(self, self.preprocess_.rows(torch.from_numpy(made["rows"])), X)
 
-    def _by_chunks(self, x: NDArray[Any], fn: Callable[[Tensor], dict[str, Tensor]]) -> dict[str, Scores]:
-        return {k: v.double().numpy() for k, v in self._chunked(self.preprocess_.tensor(x), fn).items()}
+    def _by_chunks(self, x: NDArray[Any] | LazyRows, fn: Callable[[Tensor], dict[str, Tensor]]) -> dict[str, Scores]:
+        rows: Any = ScaledRows(x, self.preprocess_, self._device) if isinstance(x, LazyRows) else None
+        found = self._chunked(self.preprocess_.tensor(x) if rows is None else rows, fn)  # type: ignore[arg-type]
+        return {k: v.double().numpy() for k, v in found.items()}
 
-    def _chunked(self, rows: Tensor, fn: Callable[[Tensor], dict[str, Tensor]]) -> dict[str, Tensor]:
+    def _chunked(self, rows: Any, fn: Callable[[Tensor], dict[str, Tensor]]) -> dict[str, Tensor]:
         self.nets_.to(self._device)
         with steps_bar(math.ceil(len(rows) / self._chunk), "scoring", show=bool(self.verbose)) as bar:
             return in_chunks(rows, self._chunk, fn, self._device, bar)
@@ -365,4 +394,5 @@ class Detector(OutlierMixin, BaseEstimator, ABC):  # type: ignore[misc]
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = True
         return tags

@@ -1,6 +1,7 @@
 """A table of named columns as NumPy arrays: what data frames of every library, CSV and Parquet files become here."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import importlib.util
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,8 @@ class Frame(Mapping[str, Column]):
         Arrays or lists by name, each (n,). Lists and arrays of text become object columns.
     named
         Whether the names are the user's own; False where columns have only numbers.
+    worded
+        Names of columns that are categories by their type, whatever they hold.
 
     Raises
     ------
@@ -33,8 +36,8 @@ class Frame(Mapping[str, Column]):
         If there is no column, lengths differ, or a column is not one-dimensional.
     """
 
-    def __init__(self, columns: Mapping[str, Any], named: bool = True) -> None:
-        self.named = named
+    def __init__(self, columns: Mapping[str, Any], named: bool = True, worded: Collection[str] = ()) -> None:
+        self.named, self.worded = named, frozenset(worded)
         self._columns = {str(name): _typed(str(name), values) for name, values in columns.items()}
         lengths = {name: len(values) for name, values in self._columns.items()}
         if not lengths:
@@ -67,11 +70,11 @@ class Frame(Mapping[str, Column]):
 
     def take(self, index: Any) -> "Frame":
         """Return some rows, by numbers, slice or a mask."""
-        return Frame({name: values[index] for name, values in self._columns.items()}, self.named)
+        return Frame({name: values[index] for name, values in self._columns.items()}, self.named, self.worded)
 
     def only(self, names: Sequence[str]) -> "Frame":
         """Return some columns."""
-        return Frame({name: self._columns[name] for name in names}, self.named)
+        return Frame({name: self._columns[name] for name in names}, self.named, self.worded)
 
     def without(self, *names: str) -> "Frame":
         """Return all but some columns."""
@@ -130,7 +133,9 @@ def as_frame(x: Any) -> Frame:
     import narwhals as nw  # a tenth of a second that arrays do not need
 
     native = nw.from_native(x, eager_only=True)
-    return Frame({str(column.name): _values(column, nw) for column in native.iter_columns()})
+    columns = list(native.iter_columns())
+    worded = [str(column.name) for column in columns if column.dtype in (nw.Categorical, nw.Enum)]
+    return Frame({str(column.name): _values(column, nw) for column in columns}, worded=worded)
 
 
 def _values(column: Any, nw: Any) -> Any:
@@ -158,12 +163,21 @@ def _values(column: Any, nw: Any) -> Any:
     return found
 
 
-def native_like(frame: Frame, x: Any) -> Any:
-    """Return `frame` as a data frame of the library that `x` is of; a `Frame` for a `Frame`."""
-    if isinstance(x, Frame):
+def native_like(frame: Frame, like: Any) -> Any:
+    """Return `frame` as a data frame of another library.
+
+    Parameters
+    ----------
+    like
+        A data frame of that library, or its name; a `Frame` is returned for a `Frame`, and where the library of that
+        name is not installed.
+    """
+    if isinstance(like, Frame):
+        return frame
+    if isinstance(like, str) and importlib.util.find_spec(like) is None:
         return frame
     import narwhals as nw
 
-    backend = nw.get_native_namespace(x)
+    backend: Any = like if isinstance(like, str) else nw.get_native_namespace(like)
     columns = {name: list(values) if values.dtype == object else values for name, values in frame.items()}
     return nw.from_dict(columns, backend=backend).to_native()

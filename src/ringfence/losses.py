@@ -37,6 +37,28 @@ def linf(a: Tensor, b: Tensor) -> Tensor:
 DISTANCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"l1": l1, "l2": l2, "linf": linf}
 
 
+LEAST_PROBABILITY = 1e-6
+"""A category's cross-entropy is measured as if no probability were lower: −log of it, 13.8, is the most there is."""
+
+
+def categories(x: Tensor, p: Tensor, heads: Sequence[tuple[int, int]]) -> Tensor:
+    """Σ over categories of −log max(⟨x, p⟩, 10⁻⁶): cross-entropy of one-hot x under probabilities p; (n, d) → (n,).
+
+    A value that training never saw is all zeros in x, and costs the most.
+    """
+    each = [(x[:, a:b] * p[:, a:b]).sum(1).clamp_min(LEAST_PROBABILITY).log() for a, b in heads]
+    return -torch.stack(each).sum(0)
+
+
+def residual(x: Tensor, remade: Tensor, heads: Sequence[tuple[int, int]], distance: str = "l1") -> Tensor:
+    """Distance of the numbers in each row, plus the cross-entropy of its categories where it has some."""
+    if not heads:
+        return DISTANCES[distance](x, remade)
+    numbers = heads[0][0]
+    apart = categories(x, remade, heads)
+    return apart + DISTANCES[distance](x[:, :numbers], remade[:, :numbers]) if numbers else apart
+
+
 def cross_entropy(logit: Tensor, target: float) -> Tensor:
     """−target · log σ(logit) − (1 − target) · log(1 − σ(logit)), one value a row."""
     return F.softplus(logit) - target * logit

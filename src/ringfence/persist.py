@@ -22,6 +22,7 @@ from sklearn.base import BaseEstimator
 from torch import Tensor
 
 from . import __version__
+from .columns import Columns
 from .exceptions import InvalidModel, InvalidParameter
 from .losses import ADVERSARIES, Adversary
 from .preprocess import Preprocess
@@ -40,12 +41,16 @@ def save(detector: "Detector", folder: Path) -> Path:
     tensors = {f"nets.{k}": v.cpu().contiguous() for k, v in detector.nets_.state_dict().items()}
     tensors["preprocess.shift"] = torch.from_numpy(np.asarray(prepared.shift, dtype=np.float64).copy())
     tensors["preprocess.width"] = torch.from_numpy(np.asarray(prepared.width, dtype=np.float64).copy())
+    if prepared.knots is not None:
+        tensors["preprocess.knots"] = torch.from_numpy(prepared.knots.copy())
     names = getattr(detector, "feature_names_in_", None)
     facts = {
         "method": type(detector).name,
         "parameters": plain(detector),
         "shape": prepared.shape,
         "given": prepared.given,
+        "columns": detector.columns_ and detector.columns_.facts(),
+        "split": detector.split_,
         "seed": detector.seed_,
         # A float goes through JSON as its shortest exact decimal, and comes back to the bit.
         "offset": detector.offset_,
@@ -74,7 +79,12 @@ def load(folder: str | Path) -> "Detector":
         raise InvalidModel(f"{folder}: {error}") from error
     shape, given = tuple(facts["shape"]), tuple(facts["given"])
     shift, width = tensors.pop("preprocess.shift").numpy(), tensors.pop("preprocess.width").numpy()
-    detector.preprocess_ = Preprocess(shape, given, shift, width)
+    knots = tensors.pop("preprocess.knots").numpy() if "preprocess.knots" in tensors else None
+    # Models of format 1 may be older than frames, and then have no columns.
+    detector.columns_ = Columns.read(facts["columns"]) if facts.get("columns") else None
+    heads = detector.columns_.heads if detector.columns_ else ()
+    detector.preprocess_ = Preprocess(shape, given, shift, width, knots, heads)
+    detector.split_ = facts.get("split", {})
     detector.seed_, detector.offset_ = facts["seed"], facts["offset"]
     detector.history_, detector.n_iter_ = facts["history"], facts["n_iter"]
     detector.n_features_in_ = facts["n_features_in"]

@@ -1,7 +1,7 @@
-"""Arrays and data frames → tensors and back: scaling fitted on training rows and saved with the model."""
+"""Arrays of numbers → tensors and back: scaling fitted on training rows and saved with the model."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,13 +49,24 @@ def _none(x: Rows) -> tuple[Rows, Rows]:
     return np.zeros(1), np.ones(1)
 
 
+def _quantile(x: Rows) -> tuple[Rows, Rows]:
+    """Map the share of training values below to −1…1, straight on beyond the ends (see `Preprocess.knots`)."""
+    if x.ndim == 2:
+        return _robust(x)
+    shift, width = _robust(x.reshape(-1, 1))  # all pixels alike
+    return shift[0], width[0]
+
+
 SCALES: dict[str, Callable[[Rows], tuple[Rows, Rows]]] = {
     "standard": _standard,
     "minmax": _minmax,
     "robust": _robust,
     "range": _range,
+    "quantile": _quantile,
     "none": _none,
 }
+KNOTS = 101
+"""Quantiles that `scale="quantile"` measures of every column: each hundredth."""
 BY_DIMENSIONS = {2: "standard", 4: "range"}
 
 
@@ -71,15 +82,25 @@ class Preprocess:
         Of one row as the user gave it; (height, width) for images without a channel axis.
     shift, width
         float64, one value a column, or one for all.
+    knots
+        For "quantile" the quantiles of each column, (101, d), or of all pixels together, (101, 1): a value is mapped
+        to 2 · (share of training values below it) − 1, and beyond the ends to ±1 and its distance from the end in
+        units of `width`. A value outside stays the farther outside, the farther it is.
+    heads
+        First column and end of each category, which are 0 and 1 and left as they are.
     """
 
     shape: tuple[int, ...]
     given: tuple[int, ...]
     shift: Rows
     width: Rows
+    knots: Rows | None = None
+    heads: tuple[tuple[int, int], ...] = ()
 
     @classmethod
-    def fit(cls, x: Rows, scale: str) -> "Preprocess":
+    def fit(
+        cls, x: Rows, scale: str, names: Sequence[str] | None = None, heads: tuple[tuple[int, int], ...] = ()
+    ) -> "Preprocess":
         """Measure shift and width on the training rows.
 
         Parameters
@@ -88,6 +109,10 @@ class Preprocess:
             (n, d), (n, height, width) or (n, channels, height, width).
         scale
             "auto" ("standard" for tables, "range" for images) or a name in `SCALES`.
+        names
+            Of the columns, for warnings; they are counted from 0 where there are none.
+        heads
+            See `Preprocess.heads`.
         """
         given = x.shape[1:]
         x = _channels(x)
@@ -98,18 +123,19 @@ class Preprocess:
             shift, width = SCALES[name](x)
         if not (np.isfinite(shift).all() and np.isfinite(width).all()):
             raise InvalidData(f"X holds values too large to scale: up to {np.abs(x).max():.3g}; divide them")
-        constant = np.ptp(x, axis=0) == 0
-        if x.ndim == 2 and constant.any():
-            columns = ", ".join(str(c) for c in np.flatnonzero(constant)[:10])
-            more = f" and {constant.sum() - 10} more" if constant.sum() > 10 else ""
-            warnings.warn(
-                f"columns {columns}{more} (counted from 0) have one value in all training rows",
-                ConstantColumns,
-                stacklevel=4,
-            )
+        if x.ndim == 2:
+            _warn_of_constants(x, names, heads)
         # A width of 0, or one that rounding alone has made, would turn a constant column into noise.
         tiny = np.abs(shift) * 1e-12
-        return cls(x.shape[1:], given, shift, np.where(width > tiny, width, 1.0))
+        width = np.where(width > tiny, width, 1.0)
+        if heads:
+            shift, width = np.broadcast_to(shift, x.shape[1]).copy(), np.broadcast_to(width, x.shape[1]).copy()
+        for start, end in heads:
+            shift[start:end], width[start:end] = 0.0, 1.0
+        knots = None
+        if name == "quantile":
+            knots = np.quantile(x if x.ndim == 2 else x.reshape(-1, 1), np.linspace(0, 1, KNOTS), axis=0)
+        return cls(x.shape[1:], given, shift, width, knots, heads)
 
     def tensor(self, x: Rows) -> Tensor:
         """Scaled rows, (n, *shape) float32."""
@@ -119,14 +145,67 @@ class Preprocess:
         limit = float(np.finfo(np.float32).max) ** 0.25
         with np.errstate(over="ignore"):
             for start in range(0, len(x), PIECE):  # float64 in between, a few rows at a time
-                part = (x[start : start + PIECE].astype(np.float64) - self.shift) / self.width
+                part = x[start : start + PIECE].astype(np.float64)
+                part = (part - self.shift) / self.width if self.knots is None else self._ranked(part, self.knots)
                 scaled[start : start + PIECE] = np.clip(part, -limit, limit)
         return torch.from_numpy(scaled)
 
     def rows(self, t: Tensor) -> Rows:
         """Rows in the user's units and shape: the inverse of `tensor`."""
-        x: Rows = t.cpu().double().numpy() * self.width + self.shift
+        x: Rows = t.cpu().double().numpy()
+        x = x * self.width + self.shift if self.knots is None else self._unranked(x, self.knots)
         return x.reshape(len(x), *self.given)
+
+    def _ranked(self, x: Rows, knots: Rows) -> Rows:
+        """Quantile scaling of a few rows."""
+        shape, x = x.shape, x.reshape(-1, knots.shape[1])
+        out, widths = x.copy(), np.broadcast_to(self.width, knots.shape[1])
+        for j in _outside(self.heads, x.shape[1]):
+            low, high = knots[0, j], knots[-1, j]
+            beyond = (np.maximum(x[:, j] - high, 0) - np.maximum(low - x[:, j], 0)) / widths[j]
+            if low == high:  # a constant column: 0 as under the other scales
+                out[:, j] = beyond
+                continue
+            # Values of which there are many hold several knots; they get the middle of them.
+            places = np.searchsorted(knots[:, j], x[:, j], "left"), np.searchsorted(knots[:, j], x[:, j], "right")
+            held = places[1] > places[0]
+            middle = (places[0] + places[1] - 1) / 2 / (KNOTS - 1)
+            between = np.interp(x[:, j], knots[:, j], np.linspace(0, 1, KNOTS))
+            out[:, j] = 2 * np.where(held, middle, between) - 1 + beyond
+        return out.reshape(shape)
+
+    def _unranked(self, scaled: Rows, knots: Rows) -> Rows:
+        """The inverse of `_ranked`."""
+        shape, scaled = scaled.shape, scaled.reshape(-1, knots.shape[1])
+        out, widths = scaled.copy(), np.broadcast_to(self.width, knots.shape[1])
+        for j in _outside(self.heads, scaled.shape[1]):
+            low, high = knots[0, j], knots[-1, j]
+            inner = np.interp((scaled[:, j] + 1) / 2, np.linspace(0, 1, KNOTS), knots[:, j])
+            if low == high:
+                out[:, j] = low + scaled[:, j] * widths[j]
+                continue
+            beyond = np.maximum(scaled[:, j] - 1, 0) - np.maximum(-1 - scaled[:, j], 0)
+            out[:, j] = inner + beyond * widths[j]
+        return out.reshape(shape)
+
+
+def _outside(heads: Sequence[tuple[int, int]], width: int) -> list[int]:
+    """Columns that belong to no category."""
+    taken = {j for start, end in heads for j in range(start, end)}
+    return [j for j in range(width) if j not in taken]
+
+
+def _warn_of_constants(x: Rows, names: Sequence[str] | None, heads: Sequence[tuple[int, int]]) -> None:
+    same = np.ptp(x, axis=0) == 0
+    constant = [j for j in _outside(heads, x.shape[1]) if same[j]]
+    if not constant:
+        return
+    columns = ", ".join(str(j) if names is None else names[j] for j in constant[:10])
+    more = f" and {len(constant) - 10} more" if len(constant) > 10 else ""
+    counted = " (counted from 0)" if names is None else ""
+    warnings.warn(
+        f"columns {columns}{more}{counted} have one value in all training rows", ConstantColumns, stacklevel=5
+    )
 
 
 def _channels(x: Rows) -> Rows:
@@ -135,16 +214,10 @@ def _channels(x: Rows) -> Rows:
 
 
 def as_array(x: Any) -> Any:
-    """Make an array of a list, and check what scikit-learn's check would answer obscurely: text, odd dimensions."""
-    columns = getattr(x, "columns", None)
-    if columns is not None and hasattr(x, "dtypes"):
-        for name, dtype in zip(columns, list(x.dtypes), strict=True):
-            if str(dtype) in ("object", "str", "string", "category", "String", "Categorical"):
-                raise InvalidData(f"column {name!r} holds {dtype} values, numbers are expected")
-    elif not hasattr(x, "ndim"):
+    """Make an array of a list, and check what scikit-learn's check would answer obscurely: odd dimensions."""
+    if not hasattr(x, "ndim"):
         x = np.asarray(x)
-    dimensions = getattr(x, "ndim", 2)
-    if dimensions > 4:
+    if x.ndim > 4:
         raise InvalidData(
             f"rows of shape {x.shape[1:]}: allowed are (d,), (height, width) and (channels, height, width)"
         )

@@ -106,7 +106,7 @@ class AnoGAN(Detector):
         made = nets.generator(z)
         logit, features_made = nets.discriminator(made)
         return {
-            "residual": l1(x, made),
+            "residual": self.residual(x, made),
             "feature": l1(features, features_made),
             "cross_entropy": cross_entropy(logit, 1.0),
         }

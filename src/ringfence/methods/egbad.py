@@ -98,7 +98,7 @@ class EGBAD(Detector):
         logit, features = nets.discriminator(x, z)
         logit_remade, features_remade = nets.discriminator(remade, z)
         return {
-            "residual": l1(x, remade),
+            "residual": self.residual(x, remade),
             "feature": l1(features, features_remade),
             "cross_entropy": cross_entropy(logit, 1.0),
             "cross_entropy_reconstructed": cross_entropy(logit_remade, 1.0),

@@ -5,11 +5,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..exceptions import InvalidParameter, unknown_name
+from .layers import Softmax
 from .tables import Discriminator, Maker, Network, Row, Shape, Table
 
 Layers = Mapping[str, Any]
 """Tables by network name: a list of rows, or for a discriminator of several arguments a mapping of lists with one
 list for each argument ("x", "z") and "joint"."""
+
+
+Heads = tuple[tuple[int, int], ...]
 
 
 class Family(ABC):
@@ -25,13 +29,15 @@ class Family(ABC):
         Tables that replace the family's own, by network name.
     make
         Initialiser and generators for the weights.
+    heads
+        Of rows with categories: the first column and end of each; generators end in a softmax over them.
     """
 
     chunk: int
     """Rows that are scored at once; every chunk has exactly this many, the last one padded."""
 
-    def __init__(self, shape: Shape, latent_dim: int, layers: Layers | None, make: Maker) -> None:
-        self.shape, self.latent_dim, self.make = shape, latent_dim, make
+    def __init__(self, shape: Shape, latent_dim: int, layers: Layers | None, make: Maker, heads: Heads = ()) -> None:
+        self.shape, self.latent_dim, self.make, self.heads = shape, latent_dim, make, heads
         self.layers: Layers = layers or {}
         self._asked: set[str] = set()
 
@@ -57,9 +63,10 @@ class Family(ABC):
 
     def generator(self, name: str = "generator") -> Network:
         """(n, latent_dim) → (n, *shape)."""
-        return self._ending(
-            Network(self._table(name, self.generator_table()), (self.latent_dim,), self.make), self.shape
-        )
+        made = Network(self._table(name, self.generator_table()), (self.latent_dim,), self.make)
+        if self.heads:
+            made.layers.append(Softmax(self.heads))
+        return self._ending(made, self.shape)
 
     def discriminator(self, arguments: str, name: str = "discriminator") -> Discriminator:
         """(x), (x, z), … → (logit, features); `arguments` spells them as the paper does: "x", "z", "xz"."""

@@ -260,6 +260,19 @@ class LeakyReLU(nn.Module):
         return F.leaky_relu(x, self.slope)
 
 
+class Softmax(nn.Module):
+    """Makes the logits of each category of a row probabilities; `heads` are their first columns and ends."""
+
+    def __init__(self, heads: Sequence[tuple[int, int]]) -> None:
+        super().__init__()
+        self.heads = tuple(heads)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (n, d) to (n, d): numbers, which come before the first head, stay as they are."""
+        numbers = x[:, : self.heads[0][0]]
+        return torch.cat([numbers, *(torch.softmax(x[:, start:end], 1) for start, end in self.heads)], 1)
+
+
 class Reshape(nn.Module):
     """(n, …) → (n, *shape); `Reshape((-1,))` flattens."""
 
