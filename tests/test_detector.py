@@ -251,9 +251,9 @@ def test_samples_are_in_the_units_of_the_rows() -> None:
     assert -6 < made[:, 1].min() < made[:, 1].max() < -4
 
 
-@pytest.mark.parametrize("n", [0, -1])
+@pytest.mark.parametrize("n", [0, -1, 2.5, "3", None, True])
 def test_so_few_samples_can_not_be_made(n: int) -> None:
-    with pytest.raises(InvalidParameter, match=f"n={n}"):
+    with pytest.raises(InvalidParameter, match=f"n={n!r}: allowed are whole numbers ≥ 1"):
         GAN(**QUICK).fit(X).sample(n)
 
 
@@ -340,6 +340,22 @@ BAD = [
     (AnoGAN, "search_rates", (0.1, 0.0, 0.1), "numbers > 0"),
     (AnoGAN, "search_until", (5,), "2 rising steps for 3 rates"),
     (AnoGAN, "search_until", (9, 5), "2 rising steps for 3 rates"),
+    (AnoGAN, "search_rates", 5, "lists of 1 or more numbers > 0"),
+    (AnoGAN, "search_rates", "fast", "lists of 1 or more numbers > 0"),
+    (AnoGAN, "search_until", 5, "lists of any number of whole numbers ≥ 0"),
+    (AnoGAN, "search_until", (10, None), "whole numbers ≥ 0"),
+    (GAN, "ema_warmup", "false", "True and False"),
+    (GAN, "ema_warmup", 0, "True and False"),
+    (EGBAD, "own_rows", "false", "True and False"),
+    (FenceGAN, "apart", None, "True and False"),
+    (GAN, "random_state", "abc", "whole numbers from 0 to 2³² − 1"),
+    (GAN, "random_state", -1, "whole numbers from 0"),
+    (GAN, "random_state", 2**32, "whole numbers from 0"),
+    (GAN, "layers", 5, "None, or a mapping"),
+    (GAN, "layers", {"generator": 5}, "None, or a mapping"),
+    (GAN, "layers", {"generator": [5]}, "None, or a mapping"),
+    (EGBAD, "layers", {"discriminator": {"x": 5}}, "None, or a mapping"),
+    (GAN, "verbose", "x", "whole numbers ≥ 0, or True and False"),
 ]
 MISSPELT = [
     (GAN, "prior", "norml", "normal"),
@@ -394,21 +410,23 @@ def test_layer_tables_for_networks_that_are_not_there_are_refused() -> None:
         GAN(**QUICK, adversary=Wasserstein(penalty=-1)).fit(X)
 
 
-def test_every_number_and_name_has_its_limits() -> None:
-    free = {
-        "contamination",
-        "random_state",
-        "score_kind",
-        "layers",
-        "adversary",
-        "verbose",
-        "search_rates",
-        "search_until",
-    }
+@pytest.mark.usefixtures("untouched")
+@pytest.mark.parametrize(("cls", "name"), [(GAN, "adversary"), (EGBAD, "score_kind"), (GAN, "scale")])
+def test_a_list_is_no_name(cls: Any, name: str) -> None:
+    with pytest.raises(InvalidParameter, match=rf"unknown {name} '\[1\]'; known: "):
+        cls(**{name: [1]}).fit(X)
+
+
+def test_every_hyperparameter_has_its_limits() -> None:
     for name, cls in methods().items():
-        for parameter, value in cls().get_params(deep=False).items():
-            assert parameter in cls.limits or parameter in free or isinstance(value, bool), f"{name}: {parameter}"
-        assert set(cls.limits) <= set(cls().get_params(deep=False)), name
+        # Two are checked with what a class alone knows, or stands elsewhere.
+        assert {*cls.limits, "contamination", "score_kind"} == set(cls().get_params(deep=False)), name
+
+
+def test_what_another_library_finds_wrong_with_rows_is_ours_to_catch() -> None:
+    for rows in (X[:1], np.where(np.eye(40, 5) == 1, np.inf, X), X[0], IMAGES[:1]):
+        with pytest.raises(InvalidData):
+            GAN(**QUICK).fit(rows)
 
 
 def test_a_fit_that_diverges_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

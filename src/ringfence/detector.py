@@ -30,7 +30,7 @@ from .game import INIT, NOISE, PRIORS, ROWS, Game, Nets, Optim, Stage, drawn_see
 from .holdout import glimpse, rows_in, sides, some
 from .intake import encoded, learned, received, returned
 from .lazy import LazyRows, ScaledRows
-from .limits import Limit, OneOf, check_limits
+from .limits import Flag, LayerTables, Limit, OneOf, Rule, Seed, Words, check_limits
 from .losses import residual
 from .networks import INITIALISERS, Family, Maker, family_for
 from .preprocess import SCALES, Preprocess
@@ -89,7 +89,8 @@ class Detector(OutlierMixin, BaseEstimator, ABC):  # type: ignore[misc]
     calibration
         Share of the training rows kept out of training and used for the cut alone, from 0 to below 1.
     random_state
-        Seed, `numpy.random.RandomState` or None; the same seed gives the same bits on a CPU.
+        Seed, `numpy.random.RandomState` or None; the same seed gives the same bits on a CPU with the same number of
+        torch's threads (sums are split among threads, and rounding follows the split).
     device
         "auto" (a GPU where there is one), "cpu" or "cuda".
     verbose
@@ -132,7 +133,7 @@ class Detector(OutlierMixin, BaseEstimator, ABC):  # type: ignore[misc]
     name: ClassVar[str]
     info: ClassVar[Info]
     scores: ClassVar[Mapping[str, scoring.Weights]]
-    limits: ClassVar[Mapping[str, Limit | OneOf]] = {
+    limits: ClassVar[Mapping[str, Rule]] = {
         "epochs": Limit(1, whole=True, words=("auto",)),
         "batch_size": Limit(2, whole=True),
         "lr": Limit(0, open_low=True),
@@ -140,10 +141,16 @@ class Detector(OutlierMixin, BaseEstimator, ABC):  # type: ignore[misc]
         "latent_dim": Limit(1, whole=True),
         "prior": OneOf(tuple(PRIORS)),
         "ema": Limit(0, 1, open_high=True),
+        "ema_warmup": Flag(),
         "scale": OneOf(("auto", *SCALES)),
+        "kinds": Words(),
+        "strict": Flag(),
         "init": OneOf(tuple(INITIALISERS)),
+        "layers": LayerTables(),
         "calibration": Limit(0, 1, open_high=True),
+        "random_state": Seed(),
         "device": OneOf(("auto", "cpu", "cuda")),
+        "verbose": Limit(0, whole=True, flag=True),
     }
     nets_: Nets = field(init=False)  # what a fit makes; declared for type checkers
     columns_: Columns | None = field(init=False)
@@ -167,9 +174,20 @@ class Detector(OutlierMixin, BaseEstimator, ABC):  # type: ignore[misc]
     @property
     def adam(self) -> Optim:
         """Adam with the detector's rate and momentum."""
-        return Optim("adam", self.lr, (self.beta1, 0.999))
+        return Optim("adam", self.lr, (float(self.beta1), 0.999))  # torch refuses a momentum of 0 that is no float
 
     # ---- fitting ------------------------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """Raise `InvalidParameter` for the first hyperparameter that can't be used; `fit` begins with it.
+
+        What depends on the rows (layer tables that end in another shape, a share that leaves too few) shows in `fit`.
+        """
+        kinds = OneOf(tuple(self.scores), none=True)
+        check_limits(self.get_params(deep=False), {**self.limits, "score_kind": kinds})
+        share_of(self.contamination)
+        self.stages()  # a method checks there what its limits can't say
+        _ = self._device
 
     def fit(
         self,
@@ -221,8 +239,7 @@ class Detector(OutlierMixin, BaseEstimator, ABC):  # type: ignore[misc]
         return self._fit(X, learn=False, groups=groups, held_out=held_out, checkpoint=None)
 
     def _fit(self, X: Any, *, learn: bool, groups: Any, held_out: Any, checkpoint: str | Path | None) -> Self:
-        check_limits(self.get_params(deep=False), self.limits)
-        share_of(self.contamination)
+        self.check()
         weights = scoring.weights_of(self.scores, self.score_kind)
         given = received(self, X, reset=True)
         keeper = Keeper.of(checkpoint, self, given, (groups, held_out)) if checkpoint else None
@@ -264,7 +281,7 @@ class Detector(OutlierMixin, BaseEstimator, ABC):  # type: ignore[misc]
         return self.preprocess_.tensor(x).to(self._device)
 
     def _game(self, rows: Any, *, learn: bool) -> Game:
-        stages = self.stages()  # also where nothing learns: a method checks its options here
+        stages = self.stages()
         steps = max(math.ceil(len(rows) / self.batch_size), 1)
         epochs = math.ceil(AUTO_STEPS / steps) if isinstance(self.epochs, str) else self.epochs
         return Game(
@@ -347,8 +364,8 @@ class Detector(OutlierMixin, BaseEstimator, ABC):  # type: ignore[misc]
     def sample(self, n: int, random_state: int | np.random.RandomState | None = None) -> Any:
         """Generate `n` rows in the training rows' units and words: (n, …) float64, or a data frame like theirs."""
         check_is_fitted(self)
-        if n < 1:
-            raise InvalidParameter(f"n={n}: allowed are whole numbers ≥ 1")
+        given = {"n": n, "random_state": random_state}
+        check_limits(given, {"n": Limit(1, whole=True), "random_state": Seed()})
         rng = stream(drawn_seed(random_state), NOISE, 2)  # apart from the noise of training and of searches
         z = PRIORS[self.prior](torch.empty(n, self.latent_dim), rng)
         made = self._chunked(z, lambda part: {"rows": self.nets_.generator(part)})["rows"]

@@ -13,7 +13,8 @@ Each message is one line that names the argument or file, its value, what is all
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class RingfenceError(Exception):
@@ -38,6 +39,17 @@ class TrainingDiverged(RingfenceError, RuntimeError):
 
 class MissingExtra(RingfenceError, ImportError):
     """An optional package is needed and not installed."""
+
+
+@contextmanager
+def unusable_rows() -> Iterator[None]:
+    """Raise what another library's check of rows says (a ValueError) as `InvalidData`, in its words."""
+    try:
+        yield
+    except RingfenceError:
+        raise
+    except ValueError as error:
+        raise InvalidData(str(error)) from error
 
 
 def unknown_name(what: str, name: object, allowed: Iterable[str]) -> str:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_array, validate_data
 
 from .columns import Columns, UnseenValues, named_alike, unseen_in_words
-from .exceptions import InvalidData
+from .exceptions import InvalidData, unusable_rows
 from .frame import Frame, as_frame, is_frame, native_like
 from .kinds import LEFT_OUT, as_numbers
 from .lazy import LazyRows
@@ -25,6 +25,7 @@ class ColumnsLeftOut(UserWarning):
     """Some columns of a table are not learned from, as they say nothing about a row but which one it is."""
 
 
+@unusable_rows()
 def received(detector: "Detector", X: Any, *, reset: bool) -> Rows:
     """Check what was handed in; learn (`reset`) or compare the number and names of its columns.
 

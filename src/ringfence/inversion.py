@@ -40,7 +40,7 @@ class Schedule:
         if len(self.until) != len(self.rates) - 1 or list(self.until) != sorted(self.until):
             raise InvalidParameter(
                 f"search_until={self.until!r}: allowed are {len(self.rates) - 1} rising steps"
-                f" for {len(self.rates)} rates"
+                f" for {len(self.rates)} rates in search_rates"
             )
 
     def rate(self, step: int) -> float:

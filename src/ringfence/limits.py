@@ -1,16 +1,34 @@
 """What a hyperparameter may be: checked when `fit` starts, said in one line."""
 
 import math
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
+
 from .exceptions import InvalidParameter, unknown_name
 
 
+class Rule(ABC):
+    """What a hyperparameter may be; `str` says it in words."""
+
+    @abstractmethod
+    def allows(self, value: Any) -> bool:
+        """Whether the value is allowed; any object may be asked about."""
+
+    @abstractmethod
+    def __str__(self) -> str: ...
+
+    def refusal(self, name: str, value: Any) -> str:
+        """One line for a value that is not allowed."""
+        return f"{name}={value!r}: allowed are {self}"
+
+
 @dataclass(frozen=True)
-class Limit:
+class Limit(Rule):
     """A range of numbers, and words that are allowed beside it.
 
     Attributes
@@ -21,8 +39,8 @@ class Limit:
         Whether only whole numbers are allowed.
     words
         Allowed instead of a number ("auto").
-    none
-        Whether None is allowed too.
+    none, flag
+        Whether None, and whether True and False, are allowed too.
     """
 
     low: float = float("-inf")
@@ -32,6 +50,7 @@ class Limit:
     whole: bool = False
     words: tuple[str, ...] = ()
     none: bool = False
+    flag: bool = False
 
     def allows(self, value: Any) -> bool:
         """Whether the value is within."""
@@ -39,7 +58,9 @@ class Limit:
             return value in self.words
         if value is None:
             return self.none
-        if isinstance(value, bool) or not isinstance(value, Integral if self.whole else Real):
+        if isinstance(value, bool):
+            return self.flag
+        if not isinstance(value, Integral if self.whole else Real):
             return False
         number = float(value)
         if not math.isfinite(number):
@@ -52,26 +73,134 @@ class Limit:
         low = "" if self.low == float("-inf") else f" {'>' if self.open_low else '≥'} {self.low:g}"
         high = "" if self.high == float("inf") else f" {'<' if self.open_high else '≤'} {self.high:g}"
         words = "".join(f", or '{w}'" for w in self.words) + (", or None" if self.none else "")
+        words += ", or True and False" if self.flag else ""
         return f"{kind}{low}{' and' if low and high else ''}{high}{words}"
 
 
 @dataclass(frozen=True)
-class OneOf:
-    """A name in a table of options."""
+class OneOf(Rule):
+    """A name in a table of options.
+
+    Attributes
+    ----------
+    names
+        What is allowed.
+    objects
+        A class whose objects are allowed beside the names.
+    none
+        Whether None is allowed too.
+    """
 
     names: tuple[str, ...]
+    objects: type | None = None
+    none: bool = False
 
     def allows(self, value: Any) -> bool:
         """Whether the value is a known name."""
-        return value in self.names
+        if value is None:
+            return self.none
+        if self.objects is not None and isinstance(value, self.objects):
+            return True
+        return isinstance(value, str) and value in self.names
+
+    def __str__(self) -> str:
+        return ", ".join(map(repr, self.names)) + (", or None" if self.none else "")
+
+    def refusal(self, name: str, value: Any) -> str:
+        """Name the nearest."""
+        return unknown_name(name, value, self.names)
 
 
-def check_limits(values: Mapping[str, Any], limits: Mapping[str, Limit | OneOf]) -> None:
+@dataclass(frozen=True)
+class Flag(Rule):
+    """True or False, and nothing that merely counts as one of them: the text "false" is true in Python."""
+
+    def allows(self, value: Any) -> bool:
+        """Whether the value is a boolean."""
+        return isinstance(value, bool | np.bool_)
+
+    def __str__(self) -> str:
+        return "True and False"
+
+
+@dataclass(frozen=True)
+class Several(Rule):
+    """A list of values, each within a limit of its own.
+
+    Attributes
+    ----------
+    each
+        What every value may be.
+    least
+        Fewest values.
+    """
+
+    each: Limit
+    least: int = 0
+
+    def allows(self, value: Any) -> bool:
+        """Whether the value is such a list, tuple or array."""
+        if isinstance(value, str) or not isinstance(value, Sequence | np.ndarray):
+            return False
+        return np.ndim(value) == 1 and len(value) >= self.least and all(self.each.allows(v) for v in value)
+
+    def __str__(self) -> str:
+        return f"lists of {f'{self.least} or more' if self.least else 'any number of'} {self.each}"
+
+
+@dataclass(frozen=True)
+class Seed(Rule):
+    """What scikit-learn takes as `random_state`."""
+
+    def allows(self, value: Any) -> bool:
+        """Whether a generator can be seeded with it."""
+        if value is None or isinstance(value, np.random.RandomState):
+            return True
+        return isinstance(value, Integral) and not isinstance(value, bool) and 0 <= int(value) < 2**32
+
+    def __str__(self) -> str:
+        return "whole numbers from 0 to 2³² − 1, a numpy.random.RandomState, or None"
+
+
+@dataclass(frozen=True)
+class LayerTables(Rule):
+    """Layer tables by the name of their network; what stands in a row is for `ringfence.networks.tables` to check."""
+
+    def allows(self, value: Any) -> bool:
+        """Whether it has the shape of layer tables."""
+        if value is None:
+            return True
+        return isinstance(value, Mapping) and all(isinstance(k, str) and self._table(v) for k, v in value.items())
+
+    def _table(self, value: Any) -> bool:
+        if isinstance(value, Mapping):  # a list for each argument of a discriminator
+            return all(isinstance(k, str) and _rows(v) for k, v in value.items())
+        return _rows(value)
+
+    def __str__(self) -> str:
+        return "None, or a mapping from a network's name to its layers, a list of mappings"
+
+
+@dataclass(frozen=True)
+class Words(Rule):
+    """Words by name; which names and words there are is for the reader of the rows to say."""
+
+    def allows(self, value: Any) -> bool:
+        """Whether the value is None or maps texts to texts."""
+        if value is None:
+            return True
+        return isinstance(value, Mapping) and all(isinstance(w, str) for pair in value.items() for w in pair)
+
+    def __str__(self) -> str:
+        return "None, or a mapping from a name to a word"
+
+
+def _rows(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(row, Mapping) for row in value)
+
+
+def check_limits(values: Mapping[str, Any], limits: Mapping[str, Rule]) -> None:
     """Raise `InvalidParameter` for the first value outside its limits."""
     for name, limit in limits.items():
-        value = values[name]
-        if limit.allows(value):
-            continue
-        if isinstance(limit, OneOf):
-            raise InvalidParameter(unknown_name(name, value, limit.names))
-        raise InvalidParameter(f"{name}={value!r}: allowed are {limit}")
+        if not limit.allows(values[name]):
+            raise InvalidParameter(limit.refusal(name, values[name]))

@@ -16,7 +16,8 @@ Discovery", IPMI 2017; networks and search of the presets: H. Zenati et al., arX
 Differs from the paper in:
 
 * The start of the search is one draw (or `restarts` draws) from the prior, made in `fit` and common to all rows, so
-  that a row's score is a function of the row; the released code draws anew for each row of each batch.
+  that a row's score is a function of the row; the released code draws anew for each row of each batch, and from a
+  truncated normal (|z| ≤ 2) where training draws from the whole one.
 * The released code scores with the averaged generator and the last discriminator (it hands D the generator's average
   by mistake); we average both.
 * A higher weight of the L1 term is what AnoGAN and EGBAD print; ALAD's copy of AnoGAN swaps the two weights.
@@ -33,13 +34,13 @@ from torch import Tensor, nn
 
 from ..detector import Detector
 from ..game import Stage, Statistic
-from ..inversion import Schedule, search
-from ..limits import Limit
+from ..inversion import RATE, Schedule, search
+from ..limits import Limit, Several
 from ..losses import Adversary, adversary_named, cross_entropy, l1
 from ..networks import Family
 from ..registry import Info, register
 from ..scoring import weights_of
-from .gan import gan_stage
+from .gan import ADVERSARY, gan_stage
 
 
 @register("anogan")
@@ -70,7 +71,14 @@ class AnoGAN(Detector):
         "fm": {"residual": 0.9, "feature": 0.1},
         "sigma": {"residual": 0.9, "cross_entropy": 0.1},
     }
-    limits = {**Detector.limits, "steps": Limit(1, whole=True), "restarts": Limit(1, whole=True)}
+    limits = {
+        **Detector.limits,
+        "adversary": ADVERSARY,
+        "steps": Limit(1, whole=True),
+        "search_rates": Several(RATE, least=1),
+        "search_until": Several(Limit(0, whole=True)),
+        "restarts": Limit(1, whole=True),
+    }
     cut_rows: ClassVar[int] = 500
 
     def build(self, make: Family) -> dict[str, nn.Module]:

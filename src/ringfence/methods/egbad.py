@@ -28,10 +28,11 @@ from torch import Tensor, nn
 
 from ..detector import Detector
 from ..game import Batch, Player, Stage, Terms
+from ..limits import Flag
 from ..losses import Adversary, adversary_named, cross_entropy, l1
 from ..networks import Family
 from ..registry import Info, register
-from .gan import judged
+from .gan import ADVERSARY, judged
 
 
 @register("egbad")
@@ -56,6 +57,7 @@ class EGBAD(Detector):
         "sigma": {"residual": 0.9, "cross_entropy": 0.1},
         "sigma_released": {"residual": 0.9, "cross_entropy_reconstructed": 0.1},
     }
+    limits = {**Detector.limits, "adversary": ADVERSARY, "own_rows": Flag()}
 
     def build(self, make: Family) -> dict[str, nn.Module]:
         """G, E and D(x, z)."""

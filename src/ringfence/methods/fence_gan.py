@@ -34,7 +34,7 @@ from torch import Tensor, nn
 
 from ..detector import Detector
 from ..game import OPTIMISERS, Batch, Optim, Player, Stage, Terms
-from ..limits import Limit, OneOf
+from ..limits import Flag, Limit, OneOf
 from ..losses import DISTANCES, cross_entropy
 from ..networks import Family
 from ..registry import Info, register
@@ -109,6 +109,7 @@ class FenceGAN(Detector):
         "clamp": Limit(0, 1, open_low=True, open_high=True),
         "dispersion": OneOf(tuple(DISTANCES)),
         "pretrain_epochs": Limit(0, whole=True),
+        "apart": Flag(),
         "discriminator_lr": Limit(0, open_low=True, none=True),
         "discriminator_optimiser": OneOf(tuple(OPTIMISERS)),
         "decay": Limit(0),
@@ -121,7 +122,8 @@ class FenceGAN(Detector):
     def stages(self) -> list[Stage]:
         """D alone for `pretrain_epochs`; then Algorithm 1: G, and D on fresh noise."""
         rate = self.lr if self.discriminator_lr is None else self.discriminator_lr
-        optim = Optim(self.discriminator_optimiser, rate, (self.beta1, 0.999), self.decay)
+        momenta = (float(self.beta1), 0.999)
+        optim = Optim(self.discriminator_optimiser, rate, momenta, self.decay)
         d = ("discriminator",)
         judges: tuple[Player, ...] = (Player(d, self.discriminator_loss, optim),)
         if self.apart:
@@ -129,7 +131,7 @@ class FenceGAN(Detector):
                 Player(d, self.real_loss, optim, name="real", others="eval"),
                 Player(d, self.fake_loss, optim, name="fake", others="eval", shares="real"),
             )
-        fence = Player(("generator",), self.generator_loss, Optim("adam", self.lr, (self.beta1, 0.999), self.decay))
+        fence = Player(("generator",), self.generator_loss, Optim("adam", self.lr, momenta, self.decay))
         order = (*judges, fence) if self.apart else (fence, *judges)
         return [Stage(judges, name="pretrain", epochs=self.pretrain_epochs), Stage(order)]
 

@@ -25,9 +25,13 @@ from torch import Tensor, nn
 
 from ..detector import Detector
 from ..game import Batch, Optim, Player, Stage, Terms
-from ..losses import Adversary, adversary_named
+from ..limits import OneOf
+from ..losses import ADVERSARIES, Adversary, adversary_named
 from ..networks import Discriminator, Family
 from ..registry import Info, register
+
+ADVERSARY = OneOf(tuple(ADVERSARIES), objects=Adversary)
+"""What the hyperparameter `adversary` may be, for every method that has it."""
 
 
 @register("gan")
@@ -50,6 +54,7 @@ class GAN(Detector):
         source="paper",
     )
     scores = {"discriminator": {"discriminator": 1.0}}
+    limits = {**Detector.limits, "adversary": ADVERSARY}
 
     def build(self, make: Family) -> dict[str, nn.Module]:
         """G and D."""
