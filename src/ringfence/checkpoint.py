@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from . import __version__
@@ -46,7 +47,8 @@ class Keeper:
     folder
         Replaced as a whole each time, by renaming.
     digest
-        Of method, hyperparameters, version and rows: a run of anything else is refused.
+        Of method, hyperparameters, version, rows and number of torch's threads (another number rounds otherwise, and
+        the resumed run would end with other bits): a run of anything else is refused.
     """
 
     folder: Path
@@ -56,7 +58,7 @@ class Keeper:
     def of(cls, folder: str | Path, detector: "Detector", rows: Any, sides: Sequence[Any] = ()) -> "Keeper":
         """Keep the fit of this detector on these rows, split as `sides` say."""
         params = {k: v for k, v in plain(detector).items() if k not in FREE}
-        text = json.dumps([type(detector).name, params, __version__], sort_keys=True)
+        text = json.dumps([type(detector).name, params, __version__, torch.get_num_threads()], sort_keys=True)
         digest = hashlib.sha256(text.encode())
         for part in (rows, *sides):
             digest.update(fingerprint(part))
@@ -75,7 +77,7 @@ class Keeper:
         facts, tensors = read_folder(self.folder, "checkpoint")
         if facts["digest"] != self.digest:
             raise InvalidModel(
-                f"{self.folder} keeps a run of other rows, hyperparameters or another version of ringfence: "
+                f"{self.folder} keeps a run of other rows, hyperparameters, number of threads or version of ringfence: "
                 "remove it or name another folder"
             )
         return Kept(tensors, facts)

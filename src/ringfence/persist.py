@@ -46,7 +46,8 @@ def save(detector: "Detector", folder: Path) -> Path:
     names = getattr(detector, "feature_names_in_", None)
     facts = {
         "method": type(detector).name,
-        "parameters": plain(detector),
+        # How loud a fit was says nothing about the model.
+        "parameters": {k: v for k, v in plain(detector).items() if k != "verbose"},
         "shape": prepared.shape,
         "given": prepared.given,
         "columns": detector.columns_ and detector.columns_.facts(),
@@ -72,7 +73,7 @@ def load(folder: str | Path) -> "Detector":
         When the folder is missing, truncated, tampered with, or written by a newer version.
     """
     facts, tensors = read_folder(Path(folder), "model")
-    parameters = {k: _object(v) for k, v in facts["parameters"].items()}
+    parameters = {k: _object(v) for k, v in facts["parameters"].items() if k != "verbose"}
     try:
         detector = method_named(facts["method"])(**parameters)
     except (InvalidParameter, TypeError) as error:
@@ -127,8 +128,7 @@ def _object(value: Any) -> Any:
 
 def write_folder(folder: Path, kind: str, facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
     """Write a folder whole or not at all."""
-    if folder.exists() and not _ours(folder, kind):
-        raise InvalidModel(f"{folder} exists and is no {kind} folder of ringfence's: name another")
+    refuse_foreign(folder, kind)
     folder.parent.mkdir(parents=True, exist_ok=True)
     for stale in folder.parent.glob(f".{glob.escape(folder.name)}.*.part"):
         shutil.rmtree(stale, ignore_errors=True)  # left by a writer that was killed
@@ -169,10 +169,25 @@ def is_kept(folder: Path) -> bool:
     return (folder.exists() and not _empty(folder)) or _aside(folder).exists()
 
 
+def written(folder: Path) -> tuple[int, int] | None:
+    """Tell this writing of a folder from any other, or None where there is nothing to read."""
+    for place in (folder, _aside(folder)):
+        if (place / MANIFEST).is_file():
+            stat = (place / MANIFEST).stat()
+            return stat.st_ino, stat.st_mtime_ns
+    return None
+
+
 def remove(folder: Path) -> None:
     """Remove a folder of ours and what a killed writer left beside it."""
     for path in (folder, _aside(folder)):
         shutil.rmtree(path, ignore_errors=True)
+
+
+def refuse_foreign(folder: Path, kind: str) -> None:
+    """Raise `InvalidModel` for a place where something else lies than a folder of this kind that may be replaced."""
+    if folder.exists() and not _ours(folder, kind):
+        raise InvalidModel(f"{folder} exists and is no {kind} folder of ringfence's: name another")
 
 
 def _ours(folder: Path, kind: str) -> bool:
