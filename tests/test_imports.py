@@ -35,7 +35,7 @@ ALLOWED = {
         "progress", "registry", "scoring", "threshold", "training",
     },
     "methods": {"detector", "game", "inversion", "limits", "losses", "networks", "registry", "scoring"},
-    "configure": {"detector", "exceptions", "losses", "registry"},
+    "configure": {"detector", "exceptions", "limits", "losses", "registry"},
     "checks": {"detector", "game", "limits", "losses", "persist", "preprocess", "training"},
 }  # fmt: skip
 

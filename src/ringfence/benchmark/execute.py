@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import numpy as np
 import sklearn
 import torch
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from .. import __version__
 from ..data import built_in, sha256_of
@@ -44,11 +45,16 @@ class Setting:
     ----------
     command
         As typed, or the call in Python; goes into every record.
+    threads
+        Of torch, and of the linear algebra that the baselines stand on.
+    commit
+        Of the checkout that all runs come from: looked up once, before the first, whatever is committed meanwhile.
     """
 
     data_dir: str | None
     command: str
     threads: int = 1
+    commit: str | None = field(default_factory=lambda: checkout())
 
 
 def blank(job: Job, setting: Setting) -> Record:
@@ -57,14 +63,25 @@ def blank(job: Job, setting: Setting) -> Record:
         "id": job.id, "benchmark": job.benchmark, "case": job.case, "protocol": None, "role": job.role,
         "method": job.method, "variant": job.variant, "preset": job.preset, "params": {}, "seed": job.seed,
         "epochs": None, "budget": job.budget(), "n_train": None, "n_test": None, "data_sha256": None,
-        "versions": versions(), "commit": commit(), "command": setting.command, "device": "cpu",
+        "versions": versions(), "commit": setting.commit, "command": setting.command, "device": "cpu",
         "threads": setting.threads, "wall_s": None, "cpu_s": None, "peak_mb": None, "metrics": {}, "parts": {},
     }  # fmt: skip
 
 
+def failed(error: Exception) -> Record:
+    """Say in a record what went wrong, in one line."""
+    said = [type(error).__name__, *([str(error)] if str(error) else [])]
+    return {"status": f"failed: {' '.join(': '.join(said).split())}"}
+
+
 def execute(job: Job, setting: Setting) -> tuple[Record, Arrays]:
-    """Run a job in this process; a failure is a record with its reason in `status`."""
-    torch.set_num_threads(setting.threads)
+    """Run a job in this process; a failure of any kind is a record with its reason in `status`."""
+    with threadpool_limits(setting.threads):
+        torch.set_num_threads(setting.threads)
+        return _executed(job, setting)
+
+
+def _executed(job: Job, setting: Setting) -> tuple[Record, Arrays]:
     record = blank(job, setting)
     wall, cpu = time.perf_counter(), time.process_time()
     arrays: Arrays = {}
@@ -85,6 +102,8 @@ def execute(job: Job, setting: Setting) -> tuple[Record, Arrays]:
         record |= found | {"status": "ok"}
     except RingfenceError as error:
         record |= {"status": f"failed: {error}"}
+    except Exception as error:  # a fault of ours or a want of memory: the other runs go on, and this one is told of
+        record |= failed(error)
     return record | {
         "wall_s": round(time.perf_counter() - wall, 3),
         "cpu_s": round(time.process_time() - cpu, 3),
@@ -160,8 +179,7 @@ def versions() -> dict[str, str]:
     }
 
 
-@cache
-def commit() -> str | None:
+def checkout() -> str | None:
     """Commit of the checkout that this code runs from, with "+" where files under src differ; None elsewhere."""
     here = Path(__file__).parent
 

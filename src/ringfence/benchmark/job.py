@@ -5,12 +5,16 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
+from .. import __version__
 from ..configure import detector_for
 from ..detector import Detector
+from ..persist import plain
 from ..presets import parameters
 from ..registry import method_named
+from .baselines import BASELINES
 
 # A quick run takes so many steps at most, at a rate that learns in so few; its record says so.
 QUICK_STEPS = 300
@@ -49,10 +53,22 @@ class Job:
     train_rows: int | None = None
     test_rows: int | None = None
 
-    @property
+    @cached_property
     def id(self) -> str:
-        """Sixteen hexadecimal digits of everything above."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True, default=str).encode()).hexdigest()[:16]
+        """Sixteen hexadecimal digits of everything above, of what it stands for, and of ringfence's version.
+
+        A default, a preset or a quick budget that was changed makes another run of the same words, so that no folder
+        passes old runs off as its own. Records of earlier versions keep the identities they were written with.
+        """
+        what = [asdict(self), self._resolved(), __version__]
+        return hashlib.sha256(json.dumps(what, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+    def _resolved(self) -> Mapping[str, Any]:
+        """Every parameter as it will be, but for what depends on the number of rows."""
+        if self.role == "baseline":
+            return asdict(BASELINES[self.method])
+        quick = {"quick_steps": QUICK_STEPS, "quick_lr": QUICK_LR} if self.quick else {}
+        return {**plain(self._detector(self.changes)), **quick, "searched_rows": self.judged_rows}
 
     @property
     def judged_rows(self) -> int | None:
@@ -79,12 +95,14 @@ class Job:
 
     def detector(self, n_train: int) -> Detector:
         """Return the unfitted detector, seeded, for so many training rows."""
-        plain = detector_for(self.method, preset=self.preset, variant=self.variant)
         # The rates of papers are made for far more steps than a quick run takes.
-        steps = math.ceil(n_train / plain.batch_size)
+        steps = math.ceil(n_train / self._detector({}).batch_size)
         quick = {"epochs": max(1, QUICK_STEPS // steps), "lr": QUICK_LR} if self.quick else {}
-        changes = {"random_state": self.seed, **quick, **self.changes}
-        return detector_for(self.method, preset=self.preset, variant=self.variant, changes=changes)
+        return self._detector({"random_state": self.seed, **quick, **self.changes})
+
+    def _detector(self, changes: Mapping[str, Any]) -> Detector:
+        variant = self.variant if self.preset else None
+        return detector_for(self.method, preset=self.preset, variant=variant, changes=changes)
 
 
 def _chosen(rows: int | None, available: int | None, what: str) -> str:

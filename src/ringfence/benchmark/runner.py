@@ -6,7 +6,9 @@ import os
 import signal
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+import warnings
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from multiprocessing import connection, forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -15,16 +17,21 @@ from typing import Any
 
 import numpy as np
 
+from ..configure import PRINTED, detector_for
 from ..data import built_in
 from ..exceptions import InvalidData, InvalidParameter, unknown_name
 from ..progress import steps_bar
-from ..registry import method_named, methods
+from ..registry import methods
 from .baselines import BASELINES
-from .execute import Arrays, Record, Setting, blank, execute
+from .execute import Arrays, Record, Setting, blank, execute, failed
 from .job import Job
 from .records import read_records
 
 RECORDS, RUNS = "records.jsonl", "runs"
+
+
+class ReusedRuns(UserWarning):
+    """Some runs were done before, by this or by earlier code, and are not done again."""
 
 
 def plan(
@@ -34,7 +41,7 @@ def plan(
     cases: Sequence[str] = (),
     seeds: int = 1,
     preset: str | None = None,
-    variant: str = "printed",
+    variant: str | None = None,
     changes: Mapping[str, Any] | None = None,
     quick: bool = False,
     train_rows: int | None = None,
@@ -46,10 +53,12 @@ def plan(
     Raises
     ------
     InvalidParameter
-        For an unknown benchmark, case, method, preset or hyperparameter, or a number out of its range; before
+        For an unknown benchmark, case, method, preset or hyperparameter, or a value out of its range; before
         anything runs.
     """
     known = built_in(benchmark)
+    if "random_state" in (changes or {}):
+        raise InvalidParameter("random_state: a benchmark takes it from its seeds; set seeds instead")
     for name, value, least in (
         ("seeds", seeds, 1),
         ("train_rows", train_rows, 2),
@@ -57,18 +66,20 @@ def plan(
     ):
         if value is not None and value < least:
             raise InvalidParameter(f"{name}={value}: allowed are whole numbers ≥ {least}")
+    for method in methods_ or methods():
+        # Everything that can be wrong whatever the rows are.
+        detector_for(method, preset=preset, variant=variant, changes=changes).check()
+    kind = (variant or PRINTED) if preset else "default"
     jobs: list[Job] = []
     for case in cases or known.cases:
         if case not in known.cases:
             raise InvalidParameter(unknown_name(f"case of {benchmark}", case, known.cases))
         for seed in range(seeds):
             for method in methods_ or methods():
-                method_named(method)
                 job = Job(
-                    benchmark, case, seed, "trained", method, variant if preset else "default", preset,
-                    dict(changes or {}), quick, train_rows, test_rows,
+                    benchmark, case, seed, "trained", method, kind, preset, dict(changes or {}), quick, train_rows,
+                    test_rows,
                 )  # fmt: skip
-                job.detector(n_train=1000)
                 jobs += [job, job.untrained()]
             if baselines:
                 jobs += [
@@ -82,17 +93,31 @@ def run(jobs: Sequence[Job], out: Path, setting: Setting, *, workers: int = 1, v
     """Run what `out` has no good record of yet, and return the records of all these jobs.
 
     Each record is appended to `out/records.jsonl` as it comes, its arrays go to `out/runs/<id>.npz`; a call that was
-    stopped goes on where it stood.
+    stopped goes on where it stood, and warns (`ReusedRuns`) of what it takes over.
+
+    Raises
+    ------
+    InvalidParameter, InvalidData
+        Before the first run: when `workers` is out of its range, data are missing or not the official ones, or `out`
+        can't be written. A run that fails later is a record.
     """
     if workers < 1:
         raise InvalidParameter(f"workers={workers}: allowed are whole numbers ≥ 1")
+    for name in dict.fromkeys(job.benchmark for job in jobs):
+        built_in(name).load(setting.data_dir)
     try:
         (out / RUNS).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InvalidData(f"{out} can't be written: {error.strerror}") from error
     _mend(out / RECORDS)
-    done = {r["id"] for r in read_records(out) if r["status"] == "ok"} if (out / RECORDS).exists() else set()
+    done = _done(out, {job.id for job in jobs})
     missing = [job for job in jobs if job.id not in done]
+    if done:
+        commits = Counter(str(r["commit"] or "unknown")[:9] for r in done.values())
+        told = ", ".join(f"{commit} ({count})" for commit, count in commits.items())
+        warnings.warn(
+            f"{len(done)} of {len(jobs)} runs in {out} are reused, of commit {told}", ReusedRuns, stacklevel=2
+        )
     with steps_bar(len(missing), "benchmark", show=bool(verbose)) as bar:
         for record, arrays in _each(missing, setting, workers):
             _keep(out, record, arrays)
@@ -100,6 +125,19 @@ def run(jobs: Sequence[Job], out: Path, setting: Setting, *, workers: int = 1, v
     wanted = {job.id for job in jobs}
     latest = {r["id"]: r for r in read_records(out)}
     return [r for r in latest.values() if r["id"] in wanted]
+
+
+def _done(out: Path, wanted: Collection[str]) -> dict[str, Record]:
+    """Runs of these that need not be done again: good ones, with their arrays where a run leaves some."""
+    if not (out / RECORDS).exists() or not (out / RECORDS).stat().st_size:
+        return {}
+    # Of several records of a run the last one counts.
+    latest = {r["id"]: r for r in read_records(out) if r["id"] in wanted}
+    return {
+        key: r
+        for key, r in latest.items()
+        if r["status"] == "ok" and (r["role"] == "untrained" or (out / RUNS / f"{key}.npz").exists())
+    }
 
 
 def _each(jobs: Sequence[Job], setting: Setting, workers: int) -> Iterator[tuple[Record, Arrays]]:
@@ -153,8 +191,8 @@ def _work(there: Connection, job: Job, setting: Setting) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         there.send(execute(job, setting))
-    except Exception as error:  # whatever it is, the parent raises it
-        there.send(error)
+    except Exception as error:  # what was found can't be sent: the reason can
+        there.send((blank(job, setting) | failed(error), {}))
 
 
 def _end_with_parent() -> None:
@@ -167,20 +205,18 @@ def _end_with_parent() -> None:
 
 def _outcome(ready: Connection, job: Job, setting: Setting) -> tuple[Record, Arrays]:
     try:
-        outcome: tuple[Record, Arrays] | Exception = ready.recv()
+        outcome: tuple[Record, Arrays] = ready.recv()
     except EOFError:
         return blank(job, setting) | {"status": "failed: the process was killed (out of memory?)"}, {}
     finally:
         ready.close()
-    if isinstance(outcome, Exception):
-        raise outcome
     return outcome
 
 
 def _mend(path: Path) -> None:
     """Drop a last line that a kill cut off: its run is done again."""
     if path.exists() and (content := path.read_bytes()) and not content.endswith(b"\n"):
-        path.write_bytes(content[: content.rfind(b"\n") + 1])
+        os.truncate(path, content.rfind(b"\n") + 1)  # a kill in the middle of it leaves the whole lines too
 
 
 def _keep(out: Path, record: Record, arrays: Arrays) -> None:
