@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 import ringfence
-from ringfence import cli
+from ringfence import cli, workflow
 from ringfence.data import load_digits
+from ringfence.exceptions import TrainingDiverged
 
 QUICK = ("--epochs", "1")
 
@@ -148,6 +149,10 @@ def test_benchmark_tables_and_report_tell_the_same(tmp_path: Path, capsys: pytes
         (("--method", "egbad", "--preset", "kdd98"), "did you mean 'kdd99'"),
         (("--method", "egbad", "--preset", "kdd99", "--variant", "print"), "did you mean 'printed'"),
         (("--method", "egbad", "--preset", "kdd99"), "121"),
+        (("--method", "gan", "--variant", "released"), "variant='released' is one of a preset's"),
+        (("--method", "fencegan", "--set", "adversary__penalty=1"), "adversary__penalty"),
+        (("--method", "gan", "--set", "adversary=[1]", "--set", "adversary__penalty=1"), "unknown adversary"),
+        (("--method", "egbad", "--epochs", "1", "--set", "lr=1e30"), "became"),
     ],
 )
 def test_unknown_names_and_values_are_one_line(
@@ -157,12 +162,76 @@ def test_unknown_names_and_values_are_one_line(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_fit_that_fails_leaves_no_folders_it_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    refused("fit", tmp_path / "none.csv", "--method", "gan", "--out", tmp_path / "a/b/m", capsys=capsys)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_diverged_run_does_not_stand_in_the_way_of_the_advised_retry(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("fit", table, "--method", "gan", "--out", tmp_path / "m", *QUICK)
+    fits = ringfence.GAN.fit
+
+    def diverges(self: ringfence.GAN, *args: object, **kwargs: object) -> ringfence.GAN:
+        fits(self, *args, **kwargs)  # keeps its run, as a fit does whose last step spoils the weights
+        raise TrainingDiverged("scores became NaN")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ringfence.GAN, "fit", diverges)
+        assert "NaN" in refused(*words, capsys=capsys)
+    assert not list(tmp_path.iterdir())
+    assert run(*words, "--set", "lr=1e-4", capsys=capsys)[0] == 0
+
+
+@pytest.mark.parametrize("name", ["folder", "file", "checkpoint"])
+def test_a_place_taken_by_something_else_is_refused_before_data_are_read(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    taken = tmp_path / name
+    if name == "file":
+        taken.write_text("mine")
+    else:
+        taken.mkdir()
+        (taken / "manifest.json").write_text('{"kind": "checkpoint"}')
+        (taken / "weights.safetensors").write_text("")
+        (taken / ("notes.txt" if name == "folder" else "weights.safetensors")).write_text("mine")
+    # The table is not there: who reads it first complains of it.
+    line = refused("fit", tmp_path / "none.csv", "--method", "gan", "--out", taken, capsys=capsys)
+    assert "no model folder" in line
+    assert str(taken) in line
+
+
+def test_scores_for_a_folder_are_refused_before_data_are_read(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = refused("score", model, tmp_path / "none.csv", "--out", tmp_path, capsys=capsys)
+    assert f"out={tmp_path}: is a folder" in line
+    out = tmp_path / "new" / "folder" / "s.csv"
+    refused("score", model, tmp_path / "none.csv", "--out", out, capsys=capsys)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_known_set_is_learned_by_its_case(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    # Without a case the anomalies would be learned as normal. No data folder is named: the case comes first.
+    for name, case in (("digits", "digits:3"), ("mnist", "mnist:9"), ("kdd99", "kdd99:dedup")):
+        line = refused("fit", name, "--method", "gan", "--out", tmp_path / "m", capsys=capsys)
+        assert case in line
+    assert "'al'" in refused("fit", "kdd99:al", "--method", "gan", "--out", tmp_path / "m", capsys=capsys)
+    assert not list(tmp_path.iterdir())
+    words = ("--method", "gan", "--out", tmp_path / "m", *QUICK, "--json")
+    said = json.loads(run("fit", "digits:3", *words, capsys=capsys)[1])
+    assert said["rows"] < 1797
+    said = json.loads(run("score", tmp_path / "m", "digits", "--out", tmp_path / "s.csv", "--json", capsys=capsys)[1])
+    assert said["rows"] == 1797
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
         ("", "bad.csv"),
         ("a,b\n", "bad.csv"),
-        ("a,b\n1,2\n", "1 sample"),
+        ("a,b\n1,2\n", "bad.csv: 1 row; a fit needs at least 2"),
         ("a,b\n1,2\n3,nan\n", "row 2"),
         ("a,b\n1,2\n3,inf\n", "row 2"),
         ("a,b\n1,2\n3,tcp\n", "'tcp'"),
@@ -211,6 +280,17 @@ def test_broken_models_are_one_line(
         spoil(folder)
         assert name in refused("score", folder, table, "--out", out, capsys=capsys)
     assert not out.exists()
+
+
+def test_a_model_does_not_keep_how_loud_its_fit_was(model: Path) -> None:
+    assert ringfence.load(model).verbose == 0
+    assert "verbose" not in json.loads((model / "manifest.json").read_text())["parameters"]
+
+
+def test_the_package_runs_as_a_module() -> None:
+    words = [sys.executable, "-m", "ringfence", "--version"]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == f"ringfence {ringfence.__version__}"
 
 
 def test_official_files_with_a_wrong_checksum_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -267,6 +347,12 @@ def test_an_interrupted_fit_says_what_it_kept_and_goes_on(table: Path, tmp_path:
     assert [line for line in stopped.stderr.splitlines() if "error" in line] == stopped.stderr.splitlines()[-1:]
     assert "m.partial" in stopped.stderr
     assert not (tmp_path / "m").exists()
+    # What lies there may be another command's: only what a run kept itself is called its own.
+    said = workflow.keeping(tmp_path / "m")
+    assert "beyond what" in said()
+    (tmp_path / "m.partial" / "manifest.json").touch()
+    assert "goes on from there" in said()
+    assert "too early to keep anything" in workflow.keeping(tmp_path / "other")()
     # Another budget is another run: it is refused rather than mixed with what was kept.
     other = fit(3, stop=False)
     assert other.returncode == 2

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 
@@ -22,29 +22,42 @@ from .presets import names
 from .registry import methods
 from .report import write_report
 
-USAGE_ERROR, INTERRUPTED = 2, 130
+FAILED, USAGE_ERROR, INTERRUPTED = 1, 2, 130
+
+
+Command = Callable[[argparse.Namespace], int]
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong with a command in one line, as every other refusal."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the line and leave."""
+        self.exit(_fail(f"{message}; {self.prog} --help says more", USAGE_ERROR))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status, 0 where all went well."""
+    """Run one command and return the exit status.
+
+    0 where all went well, 1 where some run of a benchmark failed, 2 for what can't be done, 130 after an interrupt.
+    """
     args = _parser().parse_args(argv)
     torch.set_num_threads(args.threads)  # small networks: a second thread gains little and can cost much
-    command: Callable[[argparse.Namespace], None] = args.run
+    command: Command = args.run
+    args.kept = lambda: "nothing was written"
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("once")
+            warnings.simplefilter("ignore" if args.quiet else "once")
             warnings.showwarning = _note
-            command(args)
+            return command(args)
     except KeyboardInterrupt:
-        kept = workflow.kept_of(args.out) if command is _fit else getattr(args, "kept", "nothing was written")
-        return _fail(f"interrupted: {kept}", INTERRUPTED)
+        return _fail(f"interrupted: {args.kept()}", INTERRUPTED)
     except BrokenPipeError:
         return 0
-    except (RingfenceError, ValueError) as error:
+    except RingfenceError as error:
         return _fail(str(error), USAGE_ERROR)
     except OSError as error:
         return _fail(f"{error.filename or 'file'}: {error.strerror or error}", USAGE_ERROR)
-    return 0
 
 
 def _note(message: Warning | str, *_: Any, **__: Any) -> None:
@@ -58,7 +71,16 @@ def _fail(message: str, status: int) -> int:
     return status
 
 
-def _list(args: argparse.Namespace) -> None:
+def _tell(args: argparse.Namespace, text: Callable[[], str], data: Any) -> int:
+    """Print what a command returns: as JSON, for people, or not at all."""
+    if args.json:
+        print(json.dumps(data))
+    elif not args.quiet:
+        print(text())
+    return 0
+
+
+def _list(args: argparse.Namespace) -> int:
     rows = [
         {
             "name": name,
@@ -69,15 +91,20 @@ def _list(args: argparse.Namespace) -> None:
         }
         for name, cls in methods().items()
     ]
-    if args.json:
-        print(json.dumps(rows, indent=1))
-        return
+    return _tell(args, lambda: _catalogue(rows), rows)
+
+
+def _catalogue(rows: Sequence[dict[str, Any]]) -> str:
+    lines = []
     for row in rows:
         presets = ", ".join(f"{k} ({'/'.join(v)})" for k, v in row["presets"].items()) or "none"
-        print(f"{row['name']:<10} {row['title']}  [{row['year']}]")
-        print(f"{'':<10} {row['reference']}; source: {row['source']}")
-        print(f"{'':<10} data: {', '.join(row['kinds'])}; scoring: {row['cost']}; presets: {presets}")
-    print(f"data sets: {'; '.join(f'{n}: {d.description}' for n, d in CATALOG.items())}")
+        lines += [
+            f"{row['name']:<10} {row['title']}  [{row['year']}]",
+            f"{'':<10} {row['reference']}; source: {row['source']}",
+            f"{'':<10} data: {', '.join(row['kinds'])}; scoring: {row['cost']}; presets: {presets}",
+        ]
+    known = (f"{n} ({n}:{d.cases[0]} … {n}:{d.cases[-1]}): {d.description}" for n, d in CATALOG.items())
+    return "\n".join([*lines, f"data sets: {'; '.join(known)}"])
 
 
 def _changes(args: argparse.Namespace) -> dict[str, Any]:
@@ -85,84 +112,109 @@ def _changes(args: argparse.Namespace) -> dict[str, Any]:
     return changes if args.epochs is None else {**changes, "epochs": args.epochs}
 
 
-def _fit(args: argparse.Namespace) -> None:
+def _fit(args: argparse.Namespace) -> int:
+    args.kept = workflow.keeping(args.out)
     changes = {"random_state": args.seed, **_changes(args)}
     detector, rows = workflow.fit(
         args.data, args.method, args.out, preset=args.preset, variant=args.variant, changes=changes,
-        quick=args.quick, data_dir=args.data_dir, label=args.label, normal=args.normal, verbose=1,
+        quick=args.quick, data_dir=args.data_dir, label=args.label, normal=args.normal, verbose=_loud(args),
     )  # fmt: skip
     last = {k: v for k, v in detector.history_[-1].items() if isinstance(v, float)}
     said = {
         "model": str(args.out), "method": args.method, "rows": len(rows.x), "shape": list(rows.x.shape[1:]),
         "source": rows.source, "epochs": detector.n_iter_, "losses": last, "threshold": detector.threshold_,
     }  # fmt: skip
-    if args.json:
-        print(json.dumps(said))
-        return
-    print(f"trained {args.method} on {len(rows.x):,} rows of shape {said['shape']} ({rows.source})")
-    print(f"{detector.n_iter_} epochs; last losses: {', '.join(f'{k} {v:.3f}' for k, v in last.items())}")
-    print(f"a row is an anomaly if its score is above {detector.threshold_:.6g}; the model lies in {args.out}")
-
-
-def _score(args: argparse.Namespace) -> None:
-    detector, scores = workflow.score(
-        args.model, args.data, args.out, seed=args.seed, data_dir=args.data_dir, label=args.label, verbose=1
+    losses = ", ".join(f"{k} {v:.3f}" for k, v in last.items())
+    text = (
+        f"trained {args.method} on {len(rows.x):,} rows of shape {said['shape']} ({rows.source})\n"
+        f"{detector.n_iter_} epochs; last losses: {losses}\n"
+        f"a row is an anomaly if its score is above {detector.threshold_:.6g}; the model lies in {args.out}"
     )
-    flagged = int((scores > detector.threshold_).sum())
-    said = {"rows": len(scores), "anomalies": flagged, "threshold": detector.threshold_, "out": str(args.out)}
-    if args.json:
-        print(json.dumps(said))
-        return
-    print(f"{flagged:,} of {len(scores):,} rows score above {detector.threshold_:.6g}; all scores lie in {args.out}")
+    return _tell(args, lambda: text, said)
 
 
-def _benchmark(args: argparse.Namespace) -> None:
-    args.kept = f"finished runs are kept in {args.out}; the same command goes on from there"
+def _score(args: argparse.Namespace) -> int:
+    detector, scores = workflow.score(
+        args.model, args.data, args.out, seed=args.seed, data_dir=args.data_dir, label=args.label, verbose=_loud(args)
+    )
+    cut, flagged = detector.threshold_, int((scores > detector.threshold_).sum())
+    said = {"rows": len(scores), "anomalies": flagged, "threshold": cut, "out": str(args.out)}
+    text = f"{flagged:,} of {len(scores):,} rows score above {cut:.6g}; all scores lie in {args.out}"
+    return _tell(args, lambda: text, said)
+
+
+def _benchmark(args: argparse.Namespace) -> int:
+    args.kept = lambda: f"finished runs are kept in {args.out}; the same command goes on from there"
     jobs = plan(
         args.name, args.method, cases=args.case, seeds=args.seeds, preset=args.preset, variant=args.variant,
         changes=_changes(args), quick=args.quick, train_rows=args.train_rows, test_rows=args.test_rows,
         baselines=not args.no_baselines,
     )  # fmt: skip
-    command = f"ringfence {' '.join(sys.argv[1:])}"
-    records = run(jobs, args.out, Setting(args.data_dir, command, args.threads), workers=args.workers, verbose=1)
-    print(json.dumps(records) if args.json else render_text(records))
+    setting = Setting(args.data_dir, f"ringfence {' '.join(sys.argv[1:])}", args.threads)
+    records = run(jobs, args.out, setting, workers=args.workers, verbose=_loud(args))
+    _tell(args, lambda: render_text(records), records)
+    return _status(records)
 
 
-def _tables(args: argparse.Namespace) -> None:
+def _tables(args: argparse.Namespace) -> int:
     records = read_records(args.folder)
-    print(json.dumps(records) if args.json else render_text(records))
+    return _tell(args, lambda: render_text(records), records)
 
 
-def _report(args: argparse.Namespace) -> None:
-    print(write_report(args.folder, args.out))
+def _report(args: argparse.Namespace) -> int:
+    page = write_report(args.folder, args.out)
+    return _tell(args, lambda: str(page), {"report": str(page)})
 
 
-def _demo(args: argparse.Namespace) -> None:
-    args.kept = f"finished runs are kept in {args.out}; the same command goes on from there"
-    print("each of ten digits in turn is the anomaly; four methods and six baselines; a few minutes on 2 cores")
-    records, report = workflow.demo(args.out, quick=args.quick, workers=args.workers, verbose=1)
-    print(render_text(records))
-    print(f"the report with pictures: {report}")
+def _demo(args: argparse.Namespace) -> int:
+    args.kept = lambda: f"finished runs are kept in {args.out}; the same command goes on from there"
+    if not (args.quiet or args.json):
+        print("each of ten digits in turn is the anomaly; four methods and six baselines; a few minutes on 2 cores")
+    records, report = workflow.demo(args.out, quick=args.quick, workers=args.workers, verbose=_loud(args))
+    _tell(
+        args,
+        lambda: f"{render_text(records)}\nthe report with pictures: {report}",
+        {"records": records, "report": str(report)},
+    )
+    return _status(records)
+
+
+def _loud(args: argparse.Namespace) -> int:
+    return 0 if args.quiet else 1
+
+
+def _status(records: Sequence[dict[str, Any]]) -> int:
+    """Non-zero where a run failed: the tables name it."""
+    failed = sum(record["status"] != "ok" for record in records)
+    if not failed:
+        return 0
+    return _fail(f"{failed} of {len(records)} runs failed; the same command tries them again", FAILED)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="ringfence", description="Anomaly detection with GANs that learn what normal looks like."
-    )
+    parser = Parser(prog="ringfence", description="Anomaly detection with GANs that learn what normal looks like.")
     parser.add_argument("--version", action="version", version=f"ringfence {__version__}")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads of torch [1]")
+    parser.add_argument("--threads", type=_threads, default=1, metavar="N", help="CPU threads of torch [1]")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def command(name: str, run: Callable[[argparse.Namespace], None], text: str) -> argparse.ArgumentParser:
-        made = commands.add_parser(name, help=text, description=text)
+    def command(name: str, run: Command, text: str, more: str = "") -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=text, description=f"{text}{more and '. '}{more}")
+        made.add_argument("--json", action="store_true", help="print JSON")
+        made.add_argument("--quiet", action="store_true", help="no progress bar, no notes, nothing printed but --json")
         made.set_defaults(run=run)
         return made
 
-    listing = command("list", _list, "the methods, their presets and the data sets known by name")
-    listing.add_argument("--json", action="store_true")
+    command("list", _list, "the methods, their presets and the data sets known by name")
 
-    fit = command("fit", _fit, "learn what normal looks like and save the model")
-    fit.add_argument("data", metavar="DATA", help=".csv, .npy or .npz file; or digits, mnist, kdd99, digits:3 …")
+    fit = command(
+        "fit", _fit, "learn what normal looks like and save the model",
+        "Messages about a CSV file count its rows from 1, the first after the header",
+    )  # fmt: skip
+    fit.add_argument(
+        "data", metavar="DATA",
+        help=".csv, .npy or .npz file; or the normal training rows of a known set's case: digits:3 and mnist:3 (the 3 "
+        "is the anomaly), kdd99:all, kdd99:dedup",
+    )  # fmt: skip
     fit.add_argument("--method", required=True)
     fit.add_argument("--out", required=True, type=Path, metavar="MODEL", help="folder of the model")
     fit.add_argument("--seed", type=int, default=0, help="[0]")
@@ -172,8 +224,11 @@ def _parser() -> argparse.ArgumentParser:
 
     score = command("score", _score, "score rows with a saved model")
     score.add_argument("model", type=Path, metavar="MODEL")
-    score.add_argument("data", metavar="DATA")
-    score.add_argument("--out", type=Path, default=Path("scores.csv"), help="[scores.csv]")
+    score.add_argument("data", metavar="DATA", help="as for fit; digits:3 are its test rows, digits alone all rows")
+    score.add_argument(
+        "--out", type=Path, default=Path("scores.csv"), metavar="CSV",
+        help="row (counted from 0), anomaly_score, is_anomaly [scores.csv]",
+    )  # fmt: skip
     score.add_argument("--seed", type=int, default=0, help="of the split, for digits:3 and the like [0]")
     _labelled(score)
     _shared(score)
@@ -192,7 +247,6 @@ def _parser() -> argparse.ArgumentParser:
 
     tables = command("tables", _tables, "print the tables of a folder of records")
     tables.add_argument("folder", type=Path, metavar="DIR")
-    tables.add_argument("--json", action="store_true")
 
     report = command("report", _report, "write one page with tables, curves and pictures")
     report.add_argument("folder", type=Path, metavar="DIR")
@@ -205,9 +259,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _threads(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: allowed are whole numbers ≥ 1")
+    return int(text)
+
+
 def _shared(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data-dir", metavar="DIR", help="folder of mnist and kdd99 [RINGFENCE_DATA]")
-    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def _labelled(parser: argparse.ArgumentParser) -> None:
@@ -216,7 +275,7 @@ def _labelled(parser: argparse.ArgumentParser) -> None:
 
 def _tuned(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--preset", help="a paper's networks and hyperparameters, by data set: kdd99, mnist")
-    parser.add_argument("--variant", default="printed", help="of the preset: printed or released [printed]")
+    parser.add_argument("--variant", help="of the preset: printed or released [printed]")
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="any hyperparameter")
     parser.add_argument("--quick", action="store_true", help="a budget of a few hundred steps")

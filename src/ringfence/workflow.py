@@ -4,8 +4,9 @@ import csv
 import os
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,8 @@ from .benchmark.job import QUICK_LR, QUICK_STEPS
 from .configure import detector_for
 from .data import CATALOG, built_in, load_file
 from .detector import Detector
-from .exceptions import InvalidData, InvalidParameter
-from .persist import is_kept, load, remove
+from .exceptions import InvalidData, InvalidParameter, TrainingDiverged, unknown_name
+from .persist import load, refuse_foreign, remove, written
 from .report import write_report
 
 
@@ -45,14 +46,25 @@ def rows_of(
     Parameters
     ----------
     data
-        A path to .csv, .npy or .npz; or a built-in set ("digits", "mnist", "kdd99"), whole, or as "digits:3" the rows
-        of that case: those that train it or those that test it.
+        A path to .csv, .npy or .npz; or a built-in set: "digits:3" or "kdd99:all" are the rows of that case, those
+        that train it or those that test it, and "digits" alone is the whole set, which can only be scored.
     part
         "train" or "test"; matters for a case, and drops labelled anomalies from "train".
+
+    Raises
+    ------
+    InvalidParameter
+        For a built-in set to train on without a case (it holds the anomalies too), or a case there isn't.
     """
     name, _, case = data.partition(":")
     if name in CATALOG:
-        rows = built_in(name).load(data_dir)
+        known = built_in(name)
+        if case and case not in known.cases:
+            raise InvalidParameter(unknown_name(f"case of {name}", case, known.cases))
+        if not case and part == "train":
+            cases = ", ".join(f"{name}:{c}" for c in known.cases)
+            raise InvalidParameter(f"'{name}' holds anomalies beside its normal rows: say which case to learn: {cases}")
+        rows = known.load(data_dir)
         if not case:
             return Named(rows.x, rows.columns, f"{name}, all {len(rows.x):,} rows")
         split = rows.split(case, seed)
@@ -72,7 +84,7 @@ def fit(
     out: Path,
     *,
     preset: str | None = None,
-    variant: str = "printed",
+    variant: str | None = None,
     changes: Mapping[str, Any] | None = None,
     quick: bool = False,
     data_dir: str | None = None,
@@ -83,19 +95,36 @@ def fit(
     """Fit a method on DATA and save the model to the folder `out`.
 
     The unfinished run is kept beside it as `out` + ".partial": a fit that was stopped goes on from there when called
-    again in the same way.
+    again in the same way. Nothing of a run that diverged is kept, since to go on from it would diverge again.
+
+    Raises
+    ------
+    InvalidParameter, InvalidData, InvalidModel
+        Before training starts: for what can't be learned from or with, or if something else lies at `out`.
+    TrainingDiverged
+        When a loss or a score becomes NaN or infinite.
     """
     if label is not None and normal is None:
         raise InvalidParameter(f"label={label!r} needs the value that means normal: add --normal VALUE")
     wanted = {"random_state": 0, "verbose": verbose, **(changes or {})}
     detector = detector_for(method, preset=preset, variant=variant, changes=wanted)
+    detector.check()
+    refuse_foreign(out, "model")
     writable(out)
-    rows = rows_of(data, "train", seed=int(wanted["random_state"]), data_dir=data_dir, label=label, normal=normal)
+    seed = detector.random_state
+    split = int(seed) if isinstance(seed, Integral) else 0  # a case is split by its seed, also where weights have none
+    rows = rows_of(data, "train", seed=split, data_dir=data_dir, label=label, normal=normal)
+    if len(rows.x) < 2:
+        raise InvalidData(f"{rows.source}: {len(rows.x)} row{'s' * (len(rows.x) != 1)}; a fit needs at least 2")
     if quick:
         steps = -(-len(rows.x) // detector.batch_size)
         detector.set_params(epochs=max(1, QUICK_STEPS // steps), lr=QUICK_LR)
     partial = partial_of(out)
-    detector.fit(rows.x, checkpoint=partial)
+    try:
+        detector.fit(rows.x, checkpoint=partial)
+    except TrainingDiverged:
+        remove(partial)
+        raise
     if rows.columns is not None:
         detector.feature_names_in_ = np.array(rows.columns, dtype=object)
     detector.save(out)
@@ -108,12 +137,20 @@ def partial_of(out: Path) -> Path:
     return out.with_name(f"{out.name}.partial")
 
 
-def kept_of(out: Path) -> str:
-    """Say what an interrupted fit left, in one line."""
+def keeping(out: Path) -> Callable[[], str]:
+    """Watch the unfinished run of a model from now on; what is returned says in one line what was kept since."""
     partial = partial_of(out)
-    if is_kept(partial):
+    before = written(partial)
+
+    def said() -> str:
+        now = written(partial)
+        if now is None:
+            return "it was too early to keep anything"
+        if now == before:
+            return f"it was too early to keep anything beyond what {partial} held before"
         return f"the run so far is kept in {partial}; the same command goes on from there"
-    return "it was too early to keep anything"
+
+    return said
 
 
 def score(
@@ -126,7 +163,13 @@ def score(
     label: str | None = None,
     verbose: int = 0,
 ) -> tuple[Detector, NDArray[np.float64]]:
-    """Score DATA with a saved model and write `row, anomaly_score, is_anomaly` for every row to the CSV file `out`."""
+    """Score DATA with a saved model and write `row, anomaly_score, is_anomaly` for every row to the CSV file `out`.
+
+    `row` counts from 0, as the rows of an array do; messages about a CSV file count from 1, the first row after its
+    header.
+    """
+    if out.is_dir():
+        raise InvalidParameter(f"out={out}: is a folder; allowed is the name of a file")
     detector = load(model)
     detector.set_params(verbose=verbose)
     writable(out)
@@ -136,6 +179,7 @@ def score(
         # The names were compared above; what is scored is a plain array.
         warnings.filterwarnings("ignore", message="X does not have valid feature names")
         scores = detector.anomaly_score(rows.x)
+    out.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent)
     try:
         with os.fdopen(handle, "w", newline="", encoding="utf-8") as file:
@@ -163,10 +207,9 @@ def demo(out: Path, *, quick: bool = False, workers: int = 2, verbose: int = 0) 
 
 
 def writable(out: Path) -> None:
-    """Refuse a place that can't be written before anything runs for it."""
-    parent = out.parent
+    """Refuse a place that can't be written before anything runs for it; nothing is made yet."""
     try:
-        parent.mkdir(parents=True, exist_ok=True)
+        parent = next(p for p in out.absolute().parents if p.exists())
         with tempfile.TemporaryFile(dir=parent):
             pass
     except OSError as error:
