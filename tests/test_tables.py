@@ -64,6 +64,15 @@ def test_one_seed_has_no_sd() -> None:
     assert row_of(render_text([record()]), "gan")[4:7] == [".900", ".900", "-"]
 
 
+def test_other_score_kinds_of_a_search_are_said_to_be_measured_where_its_own_ended() -> None:
+    (section,) = sections([record(method="anogan"), record(method="anogan", params={"score_kind": "sigma"}, seed=1)])
+    (said,) = [note for note in notes(section) if "search" in note]
+    assert said.startswith("anogan: ")
+    assert said.endswith("ended (fm, sigma)")
+    (section,) = sections([record()])
+    assert not [note for note in notes(section) if "search" in note]
+
+
 def test_gain_is_paired_by_case_and_seed() -> None:
     trained = [0.9, 0.7, 0.8, 0.8]
     runs = [record(a, case=str(i // 2), seed=i % 2) for i, a in enumerate(trained)]

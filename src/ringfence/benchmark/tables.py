@@ -110,7 +110,8 @@ def _parts_table(section: Section) -> Table:
             shown = (*map(share, ours), share(foil), share(ours.mean - foil, "+"))
             rows.append((*_who(section, row), Cell(kind), Cell(name), *shown))
     heads = (*_WHO, "what", "name", "AUROC", "sd", "untrained", "gain")
-    return Table("AUROC of every score kind and every single part, from the same fits", heads, tuple(rows))
+    title = "AUROC of every score kind and every single part, from the same fits and searches"
+    return Table(title, heads, tuple(rows))
 
 
 def _published_table(section: Section) -> Table:
@@ -150,9 +151,19 @@ def score_kind(record: Record) -> str | None:
 
 
 def notes(section: Section) -> list[str]:
-    """Say what the tables can't: who did not learn, which runs failed, which means lack a case or seed."""
+    """Say what the tables can't: who searched, who did not learn, what failed, which means lack a case or seed."""
     budgets = [f"budget {letter}: {budget}" for budget, letter in section.budgets.items()]
-    return [*budgets, *_learning(section), *_failures(section), *_gaps(section)]
+    return [*budgets, *_searching(section), *_learning(section), *_failures(section), *_gaps(section)]
+
+
+def _searching(section: Section) -> list[str]:
+    """Other score kinds than a search's own are not what the search would find for them."""
+    known = registry.methods()
+    rows = [r for r in section.rows if r.name.method in known and known[r.name.method].info.cost == "search"]
+    kinds = {kind for r in rows for record in r.runs.values() if (kind := score_kind(record))}
+    labels = ", ".join(dict.fromkeys(r.name.label for r in rows))
+    ended = f"where the search for its own score ended ({', '.join(sorted(kinds))})"
+    return [f"{labels}: every other score kind and part is measured {ended}"] if rows else []
 
 
 def _learning(section: Section) -> list[str]:
