@@ -105,9 +105,6 @@ def test_a_method_learns(name: str, case: Case, monkeypatch: pytest.MonkeyPatch)
     learned = case.auroc(scores)
     assert learned >= untrained + 0.10, f"{learned:.3f} trained, {untrained:.3f} untrained"
     assert learned > 0.55
-    # The sign is part of what is learned: turned round, the same scores fail.
-    assert case.auroc(det.score_samples(case.test)) < untrained + 0.10
-    assert case.auroc(det.score_samples(case.test)) < 0.5
 
 
 # ---- a method from outside ----------------------------------------------------------------------------------------
