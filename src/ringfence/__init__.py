@@ -2,19 +2,35 @@
 
 __version__ = "0.1.0"
 
-from .exceptions import InvalidData, InvalidModel, InvalidParameter, RingfenceError, TrainingDiverged
+from .exceptions import (
+    InvalidData,
+    InvalidModel,
+    InvalidParameter,
+    MissingExtra,
+    RingfenceError,
+    TrainingDiverged,
+)
+from .frame import Frame
 from .methods import EGBAD, GAN, AnoGAN, FenceGAN
 from .persist import load
+from .picture_detector import PictureDetector
 from .registry import methods
+from .views import Pad, Patches, Resize
 
 __all__ = [
     "EGBAD",
     "GAN",
     "AnoGAN",
     "FenceGAN",
+    "Frame",
     "InvalidData",
     "InvalidModel",
     "InvalidParameter",
+    "MissingExtra",
+    "Pad",
+    "Patches",
+    "PictureDetector",
+    "Resize",
     "RingfenceError",
     "TrainingDiverged",
     "load",

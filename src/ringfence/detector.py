@@ -327,7 +327,7 @@ class Detector(OutlierMixin, BaseEstimator, ABC):  # type: ignore[misc]
 
     # ---- scoring ------------------------------------------------------------------------------------------------
 
-    def parts(self, X: ArrayLike) -> dict[str, Scores]:
+    def parts(self, X: Any) -> dict[str, Scores]:
         """Return the parts of the score of each row, unweighted: name → (n,) float64."""
         check_is_fitted(self)
         return self._parts(self._received(X))
@@ -338,19 +338,19 @@ class Detector(OutlierMixin, BaseEstimator, ABC):  # type: ignore[misc]
     def _parts(self, x: NDArray[Any] | LazyRows) -> dict[str, Scores]:
         return self._by_chunks(x, lambda rows: {k: v.double() for k, v in self.score_parts(self.nets_, rows).items()})
 
-    def anomaly_score(self, X: ArrayLike) -> Scores:
+    def anomaly_score(self, X: Any) -> Scores:
         """Return how anomalous each row is, (n,) float64; higher = more anomalous, on the method's own scale."""
         return scoring.weighted_sum(self.parts(X), scoring.weights_of(self.scores, self.score_kind))
 
-    def score_samples(self, X: ArrayLike) -> Scores:
+    def score_samples(self, X: Any) -> Scores:
         """Return −`anomaly_score`: scikit-learn's sign, lower = more anomalous."""
         return -self.anomaly_score(X)
 
-    def decision_function(self, X: ArrayLike) -> Scores:
+    def decision_function(self, X: Any) -> Scores:
         """Return `score_samples` − `offset_`: negative for anomalies."""
         return self.score_samples(X) - self.offset_
 
-    def predict(self, X: ArrayLike) -> NDArray[np.int64]:
+    def predict(self, X: Any) -> NDArray[np.int64]:
         """Return −1 for anomalies and +1 for normal rows, (n,)."""
         return np.where(self.decision_function(X) < 0, -1, 1)
 
@@ -372,7 +372,7 @@ class Detector(OutlierMixin, BaseEstimator, ABC):  # type: ignore[misc]
         return returned(self, self.preprocess_.rows(made))
 
     @available_if(_has("code"))  # type: ignore[untyped-decorator]
-    def encode(self, X: ArrayLike) -> NDArray[np.float64]:
+    def encode(self, X: Any) -> NDArray[np.float64]:
         """Return the latent vector of each row, (n, latent_dim) float64."""
         code: Callable[[Any, Tensor], Tensor] = getattr(self, "code")  # noqa: B009 - a hook that only some methods have
         check_is_fitted(self)

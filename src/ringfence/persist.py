@@ -35,8 +35,11 @@ FORMAT = 1
 MANIFEST, WEIGHTS = "manifest.json", "weights.safetensors"
 
 
-def save(detector: "Detector", folder: Path) -> Path:
-    """Write a fitted detector; the folder is replaced if it holds a ringfence model, and refused if anything else."""
+def save(detector: "Detector", folder: Path, pictures: Mapping[str, Any] | None = None) -> Path:
+    """Write a fitted detector; the folder is replaced if it holds a ringfence model, and refused if anything else.
+
+    `pictures` are the facts of the detector of pictures around it, if there is one.
+    """
     prepared = detector.preprocess_
     tensors = {f"nets.{k}": v.cpu().contiguous() for k, v in detector.nets_.state_dict().items()}
     tensors["preprocess.shift"] = torch.from_numpy(np.asarray(prepared.shift, dtype=np.float64).copy())
@@ -52,6 +55,7 @@ def save(detector: "Detector", folder: Path) -> Path:
         "given": prepared.given,
         "columns": detector.columns_ and detector.columns_.facts(),
         "split": detector.split_,
+        "pictures": pictures,
         "seed": detector.seed_,
         # A float goes through JSON as its shortest exact decimal, and comes back to the bit.
         "offset": detector.offset_,
@@ -64,8 +68,8 @@ def save(detector: "Detector", folder: Path) -> Path:
     return folder
 
 
-def load(folder: str | Path) -> "Detector":
-    """Read a detector that `save` wrote; its scores are equal to the bit.
+def load(folder: str | Path) -> Any:
+    """Read a `Detector` or `PictureDetector` that `save` wrote; its scores are equal to the bit.
 
     Raises
     ------
@@ -97,6 +101,10 @@ def load(folder: str | Path) -> "Detector":
     except RuntimeError as error:
         raise InvalidModel(f"{folder}: the weights do not fit the networks of its manifest") from error
     detector.nets_.requires_grad_(False)
+    if facts.get("pictures"):
+        from .picture_detector import restored  # which saves by this module
+
+        return restored(detector, facts["pictures"])
     return detector
 
 

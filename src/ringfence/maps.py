@@ -1,0 +1,77 @@
+"""Where in an image the anomaly is: one map a row, from the networks of a fitted detector.
+
+residual    |x − G(z)| summed over channels, z the row's latent vector; for methods that reconstruct
+feature     |a(x) − a(G(z))| summed over channels, a the discriminator's last layer that still has pixels; likewise
+gradient    |∂A/∂x| summed over channels, how much each pixel moves the score; for methods that do not reconstruct
+
+In the scaled units of the networks, each a frozen function of its row as scores are.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .chunks import in_chunks
+from .detector import Detector
+from .exceptions import InvalidParameter
+from .lazy import LazyRows
+from .networks import Discriminator
+from .progress import steps_bar
+from .scoring import weights_of
+
+
+def row_maps(detector: Detector, rows: NDArray[Any] | LazyRows) -> dict[str, NDArray[Any]]:
+    """Return the maps of image rows by name, (n, height, width) float32 each; higher = more anomalous.
+
+    Raises
+    ------
+    InvalidParameter
+        If the detector was fitted on tables.
+    """
+    if len(detector.preprocess_.shape) != 3:
+        raise InvalidParameter("maps are for images; this detector was fitted on tables")
+    work = _reconstruction if hasattr(detector, "code") else _gradient
+    nets = detector.nets_.to(detector._device)
+    with steps_bar(1, "maps", show=False) as bar:
+        scaled = detector._scaled(rows)
+        scaled = scaled.cpu() if isinstance(scaled, Tensor) else scaled
+        found = in_chunks(scaled, detector._chunk, lambda x: work(detector, nets, x), detector._device, bar)
+    return {name: values.float().numpy() for name, values in found.items()}
+
+
+def _reconstruction(detector: Any, nets: Any, x: Tensor) -> dict[str, Tensor]:
+    remade = nets.generator(detector.code(nets, x))
+    maps = {"residual": (x - remade).abs().sum(1)}
+    judge = getattr(nets, "discriminator", None)
+    seen = spatial(judge, x) if isinstance(judge, Discriminator) else None
+    if judge is None or seen is None:
+        return maps
+    apart = (seen - spatial(judge, remade)).abs().sum(1, keepdim=True)
+    return maps | {"feature": F.interpolate(apart, size=x.shape[2:], mode="bilinear", align_corners=False)[:, 0]}
+
+
+def _gradient(detector: Any, nets: Any, x: Tensor) -> dict[str, Tensor]:
+    weights = weights_of(detector.scores, detector.score_kind)
+    with torch.enable_grad():
+        x = x.detach().requires_grad_()
+        parts = detector.score_parts(nets, x)
+        total = torch.stack([weight * parts[name] for name, weight in weights.items()]).sum()
+        (slope,) = torch.autograd.grad(total, [x])
+    return {"gradient": slope.abs().sum(1)}
+
+
+def spatial(judge: Discriminator, x: Tensor) -> Any:
+    """Return what the last layer of D's branch for x gives that still has pixels, (n, c, h, w); None if none has."""
+    branch: Any = judge.branches[0]
+    layers: list[Callable[[Tensor], Tensor]] = [*branch.layers, *judge.trunk.layers]
+    last = None
+    for layer in layers:
+        x = layer(x)
+        if x.ndim != 4:
+            break
+        last = x
+    return last
