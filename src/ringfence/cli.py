@@ -121,12 +121,12 @@ def _fit(args: argparse.Namespace) -> int:
     )  # fmt: skip
     last = {k: v for k, v in detector.history_[-1].items() if isinstance(v, float)}
     said = {
-        "model": str(args.out), "method": args.method, "rows": len(rows.x), "shape": list(rows.x.shape[1:]),
+        "model": str(args.out), "method": args.method, "rows": rows.count, "shape": list(rows.shape),
         "source": rows.source, "epochs": detector.n_iter_, "losses": last, "threshold": detector.threshold_,
     }  # fmt: skip
     losses = ", ".join(f"{k} {v:.3f}" for k, v in last.items())
     text = (
-        f"trained {args.method} on {len(rows.x):,} rows of shape {said['shape']} ({rows.source})\n"
+        f"trained {args.method} on {rows.count:,} rows of shape {said['shape']} ({rows.source})\n"
         f"{detector.n_iter_} epochs; last losses: {losses}\n"
         f"a row is an anomaly if its score is above {detector.threshold_:.6g}; the model lies in {args.out}"
     )

@@ -19,6 +19,8 @@ from .configure import detector_for
 from .data import CATALOG, built_in, load_file
 from .detector import Detector
 from .exceptions import InvalidData, InvalidParameter, TrainingDiverged, unknown_name
+from .frame import Frame
+from .holdout import rows_in
 from .persist import load, refuse_foreign, remove, written
 from .report import write_report
 
@@ -27,9 +29,19 @@ from .report import write_report
 class Named:
     """Rows that a name or a path stands for."""
 
-    x: NDArray[Any]
+    x: NDArray[Any] | Frame
     columns: tuple[str, ...] | None
     source: str
+
+    @property
+    def count(self) -> int:
+        """Number of rows."""
+        return rows_in(self.x)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one row."""
+        return (len(self.x),) if isinstance(self.x, Frame) else self.x.shape[1:]
 
 
 def rows_of(
@@ -40,6 +52,7 @@ def rows_of(
     data_dir: str | None = None,
     label: str | None = None,
     normal: str | None = None,
+    kinds: Mapping[str, str] | None = None,
 ) -> Named:
     """Return the rows of DATA.
 
@@ -50,6 +63,8 @@ def rows_of(
         that train it or those that test it, and "digits" alone is the whole set, which can only be scored.
     part
         "train" or "test"; matters for a case, and drops labelled anomalies from "train".
+    kinds
+        Kinds of a table's columns by name, where they should not be inferred.
 
     Raises
     ------
@@ -70,10 +85,11 @@ def rows_of(
         split = rows.split(case, seed)
         chosen = split.train if part == "train" else split.test
         return Named(rows.x[chosen], rows.columns, f"{name} case {case}, {part} rows of seed {seed}")
-    loaded = load_file(data, label, normal, drop_label=part == "test")
+    loaded = load_file(data, label, normal, drop_label=part == "test", kinds=kinds)
     if part == "test" or loaded.labels is None:
         return Named(loaded.x, loaded.columns, loaded.name)
-    kept = loaded.x[~loaded.labels]
+    normals = np.flatnonzero(~loaded.labels)
+    kept = loaded.x.take(normals) if isinstance(loaded.x, Frame) else loaded.x[normals]
     left = int(loaded.labels.sum())
     return Named(kept, loaded.columns, f"{loaded.name}, without {left:,} rows that '{label}' calls anomalies")
 
@@ -113,11 +129,13 @@ def fit(
     writable(out)
     seed = detector.random_state
     split = int(seed) if isinstance(seed, Integral) else 0  # a case is split by its seed, also where weights have none
-    rows = rows_of(data, "train", seed=split, data_dir=data_dir, label=label, normal=normal)
-    if len(rows.x) < 2:
-        raise InvalidData(f"{rows.source}: {len(rows.x)} row{'s' * (len(rows.x) != 1)}; a fit needs at least 2")
+    rows = rows_of(
+        data, "train", seed=split, data_dir=data_dir, label=label, normal=normal, kinds=detector.kinds
+    )  # fmt: skip
+    if rows.count < 2:
+        raise InvalidData(f"{rows.source}: {rows.count} row{'s' * (rows.count != 1)}; a fit needs at least 2")
     if quick:
-        steps = -(-len(rows.x) // detector.batch_size)
+        steps = -(-rows.count // detector.batch_size)
         detector.set_params(epochs=max(1, QUICK_STEPS // steps), lr=QUICK_LR)
     partial = partial_of(out)
     try:
@@ -173,12 +191,13 @@ def score(
     detector = load(model)
     detector.set_params(verbose=verbose)
     writable(out)
-    rows = rows_of(data, "test", seed=seed, data_dir=data_dir, label=label)
+    rows = rows_of(data, "test", seed=seed, data_dir=data_dir, label=label, kinds=detector.kinds)
     _same_columns(detector, rows)
+    x: Any = rows.x
     with warnings.catch_warnings():
         # The names were compared above; what is scored is a plain array.
         warnings.filterwarnings("ignore", message="X does not have valid feature names")
-        scores = detector.anomaly_score(rows.x)
+        scores = detector.anomaly_score(x)
     out.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent)
     try:
@@ -219,7 +238,8 @@ def writable(out: Path) -> None:
 def _same_columns(detector: Detector, rows: Named) -> None:
     """Refuse a table whose columns have other names than at fit, or another order."""
     fitted = getattr(detector, "feature_names_in_", None)
-    if fitted is None or rows.columns is None or tuple(fitted) == rows.columns:
+    # A detector that was fitted on a table with names looks for its columns by itself.
+    if detector.columns_ or fitted is None or rows.columns is None or tuple(fitted) == rows.columns:
         return
     missing = [c for c in fitted if c not in rows.columns]
     strange = [c for c in rows.columns if c not in fitted]
