@@ -20,6 +20,7 @@ from ringfence.exceptions import InvalidData, InvalidParameter, TrainingDiverged
 from ringfence.game import Player
 from ringfence.losses import Wasserstein
 from ringfence.preprocess import ConstantColumns
+from ringfence.presets import names
 
 X = np.random.default_rng(0).normal(size=(40, 5))
 IMAGES = load_digits().images[:20]
@@ -415,6 +416,33 @@ def test_layer_tables_for_networks_that_are_not_there_are_refused() -> None:
 def test_a_list_is_no_name(cls: Any, name: str) -> None:
     with pytest.raises(InvalidParameter, match=rf"unknown {name} '\[1\]'; known: "):
         cls(**{name: [1]}).fit(X)
+
+
+@pytest.mark.usefixtures("untouched")
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"op": "dense", "units": "x"}, "units='x': allowed are whole numbers ≥ 1, or lists"),
+        ({"op": "dense", "units": -4}, "units=-4"),
+        ({"op": "dense", "units": [4, None]}, "units=\\[4, None\\]"),
+        ({"op": ["dense"], "units": 4}, "op=\\['dense'\\]"),
+        ({"op": "dense", "units": 5, "dropout": "x"}, "dropout='x'"),
+        ({"op": "dense", "units": 5, "bias": "false"}, "bias='false': allowed are True and False"),
+    ],
+)
+def test_a_layer_that_can_not_be_made_is_named(row: dict[str, Any], said: str) -> None:
+    good = {"op": "dense", "units": 5}
+    with pytest.raises(InvalidParameter, match=f"^layers: generator, row 2: {said}"):
+        GAN(**QUICK, layers={"generator": [good, row]}).fit(X)
+    with pytest.raises(InvalidParameter, match=f"^layers: discriminator, row 1: {said}"):
+        EGBAD(**QUICK, layers={"discriminator": {"joint": [row]}}).fit(X)
+
+
+def test_every_preset_is_within_the_limits() -> None:
+    for name, cls in methods().items():
+        for preset, variants in names(name).items():
+            for variant in variants:
+                cls.preset(preset, variant).check()
 
 
 def test_every_hyperparameter_has_its_limits() -> None:

@@ -215,7 +215,7 @@ class Detector(OutlierMixin, BaseEstimator, ABC):  # type: ignore[misc]
             (n,) bool: these rows are kept out of training and used for the cut alone, instead of a draw.
         checkpoint
             Folder in which the run is kept as it goes. A fit that finds its own unfinished run there goes on from it
-            and ends with the same bits.
+            and ends with the same bits; with another number of torch's threads it refuses to, as the bits would differ.
 
         Returns
         -------

@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
@@ -163,22 +163,82 @@ class Seed(Rule):
 
 
 @dataclass(frozen=True)
-class LayerTables(Rule):
-    """Layer tables by the name of their network; what stands in a row is for `ringfence.networks.tables` to check."""
+class Text(Rule):
+    """A word; which words there are is for its reader to say, with the nearest."""
 
     def allows(self, value: Any) -> bool:
-        """Whether it has the shape of layer tables."""
+        """Whether the value is text."""
+        return isinstance(value, str)
+
+    def __str__(self) -> str:
+        return "words"
+
+
+@dataclass(frozen=True)
+class Either(Rule):
+    """What one of two rules allows."""
+
+    one: Rule
+    other: Rule
+
+    def allows(self, value: Any) -> bool:
+        """Whether either does."""
+        return self.one.allows(value) or self.other.allows(value)
+
+    def __str__(self) -> str:
+        return f"{self.one}, or {self.other}"
+
+
+_COUNT = Limit(1, whole=True)
+LAYER: Mapping[str, Rule] = {
+    **dict.fromkeys(("op", "norm", "act", "order"), Text()),
+    **dict.fromkeys(("kernel", "stride"), _COUNT),
+    **dict.fromkeys(("bias", "feature"), Flag()),
+    "units": Either(_COUNT, Several(_COUNT, least=1)),
+    "size": Several(_COUNT, least=2),
+    "slope": Limit(0),
+    "dropout": Limit(0, 1, open_high=True),
+}
+"""What the values of a layer table's row may be; `ringfence.networks.tables` says what they mean."""
+
+
+@dataclass(frozen=True)
+class LayerTables(Rule):
+    """Layer tables by the name of their network: lists of rows, or for a discriminator such lists by argument."""
+
+    def allows(self, value: Any) -> bool:
+        """Whether it has the shape of layer tables, with values that a layer can be made of."""
+        return self._shaped(value) and not any(self._faults(value))
+
+    def refusal(self, name: str, value: Any) -> str:
+        """Name the network and the row."""
+        return next(self._faults(value)) if self._shaped(value) else super().refusal(name, value)
+
+    def _shaped(self, value: Any) -> bool:
         if value is None:
             return True
-        return isinstance(value, Mapping) and all(isinstance(k, str) and self._table(v) for k, v in value.items())
+        if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
+            return False
+        return all(
+            isinstance(rows, list | tuple) and all(isinstance(row, Mapping) for row in rows)
+            for table in value.values()
+            for rows in _lists(table)
+        )
 
-    def _table(self, value: Any) -> bool:
-        if isinstance(value, Mapping):  # a list for each argument of a discriminator
-            return all(isinstance(k, str) and _rows(v) for k, v in value.items())
-        return _rows(value)
+    def _faults(self, value: Any) -> Iterator[str]:
+        for name, table in (value or {}).items():
+            for rows in _lists(table):
+                for at, row in enumerate(rows, 1):
+                    for key, given in row.items():
+                        if key in LAYER and not LAYER[key].allows(given):
+                            yield f"layers: {name}, row {at}: {LAYER[key].refusal(str(key), given)}"
 
     def __str__(self) -> str:
         return "None, or a mapping from a network's name to its layers, a list of mappings"
+
+
+def _lists(table: Any) -> list[Any]:
+    return list(table.values()) if isinstance(table, Mapping) else [table]
 
 
 @dataclass(frozen=True)
@@ -193,10 +253,6 @@ class Words(Rule):
 
     def __str__(self) -> str:
         return "None, or a mapping from a name to a word"
-
-
-def _rows(value: Any) -> bool:
-    return isinstance(value, list | tuple) and all(isinstance(row, Mapping) for row in value)
 
 
 def check_limits(values: Mapping[str, Any], limits: Mapping[str, Rule]) -> None:
