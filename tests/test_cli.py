@@ -231,7 +231,7 @@ def test_a_known_set_is_learned_by_its_case(tmp_path: Path, capsys: pytest.Captu
     [
         ("", "bad.csv"),
         ("a,b\n", "bad.csv"),
-        ("a,b\n1,2\n", "bad.csv: 1 row; a fit needs at least 2"),
+        ("a,b\n1,2\n", "bad.csv: 1 row to train on; a fit needs at least 2"),
         ("a,b\n1,2\n3,inf\n", "row 2"),
         ("a,b\n1,2\n3,tcp\n", "'tcp'"),
         ("a,b\n1,2\n3\n", "row 2"),

@@ -2,25 +2,31 @@
 
 import argparse
 import json
+import re
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, NoReturn
 
 import torch
 
 from . import __version__, workflow
-from .benchmark import Setting, plan, run
+from .benchmark import FolderBench, Setting, plan, run
 from .benchmark.records import read_records
 from .benchmark.tables import render_text
 from .configure import settings
 from .data import CATALOG
-from .exceptions import RingfenceError
+from .exceptions import InvalidParameter, RingfenceError, unknown_name
+from .kinds import KINDS
+from .picture_detector import PictureDetector
 from .presets import names
 from .registry import methods
 from .report import write_report
+from .sources import Reading
+from .views import Pad, Patches, Resize, View
 
 FAILED, USAGE_ERROR, INTERRUPTED = 1, 2, 130
 
@@ -62,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _note(message: Warning | str, *_: Any, **__: Any) -> None:
     """Print a warning as a line for people, without the place in the code."""
-    print(f"ringfence: note: {' '.join(str(message).split())}", file=sys.stderr)
+    print(f"ringfence: note: {' '.join(str(message).split())}", file=sys.stderr, flush=True)
 
 
 def _fail(message: str, status: int) -> int:
@@ -115,32 +121,74 @@ def _changes(args: argparse.Namespace) -> dict[str, Any]:
 def _fit(args: argparse.Namespace) -> int:
     args.kept = workflow.keeping(args.out)
     changes = {"random_state": args.seed, **_changes(args)}
-    detector, rows = workflow.fit(
+    fitted, source = workflow.fit(
         args.data, args.method, args.out, preset=args.preset, variant=args.variant, changes=changes,
-        quick=args.quick, data_dir=args.data_dir, label=args.label, normal=args.normal, verbose=_loud(args),
+        quick=args.quick, reading=_reading(args), view=_view(args), split_out=args.split_out,
+        say=(lambda text: None) if args.quiet or args.json else _note, verbose=_loud(args),
     )  # fmt: skip
-    last = {k: v for k, v in detector.history_[-1].items() if isinstance(v, float)}
+    detector = fitted.detector_ if isinstance(fitted, PictureDetector) else fitted
+    last = {k: v for k, v in fitted.history_[-1].items() if isinstance(v, float)}
     said = {
-        "model": str(args.out), "method": args.method, "rows": rows.count, "shape": list(rows.shape),
-        "source": rows.source, "epochs": detector.n_iter_, "losses": last, "threshold": detector.threshold_,
+        "model": str(args.out), "method": args.method, "rows": fitted.split_["train"],
+        "calibrate": fitted.split_["calibrate"], "parts": dict(Counter(source.parts.tolist())),
+        "shape": list(detector.preprocess_.given), "source": source.name, "notes": source.notes,
+        "columns": [asdict(c) for c in detector.columns_.understood] if detector.columns_ else None,
+        "epochs": detector.n_iter_, "losses": last, "threshold": fitted.threshold_,
     }  # fmt: skip
     losses = ", ".join(f"{k} {v:.3f}" for k, v in last.items())
     text = (
-        f"trained {args.method} on {rows.count:,} rows of shape {said['shape']} ({rows.source})\n"
+        f"trained {args.method} on {said['rows']:,} rows of {source.name}, {said['shape']} as the networks see one\n"
         f"{detector.n_iter_} epochs; last losses: {losses}\n"
-        f"a row is an anomaly if its score is above {detector.threshold_:.6g}; the model lies in {args.out}"
+        f"a row is an anomaly if its score is above {fitted.threshold_:.6g}; the model lies in {args.out}"
     )
     return _tell(args, lambda: text, said)
 
 
 def _score(args: argparse.Namespace) -> int:
-    detector, scores = workflow.score(
-        args.model, args.data, args.out, seed=args.seed, data_dir=args.data_dir, label=args.label, verbose=_loud(args)
-    )
-    cut, flagged = detector.threshold_, int((scores > detector.threshold_).sum())
-    said = {"rows": len(scores), "anomalies": flagged, "threshold": cut, "out": str(args.out)}
+    found = workflow.score(args.model, args.data, args.out, reading=_reading(args), maps=args.maps, verbose=_loud(args))
+    for note in found.source.notes:
+        warnings.warn(note, UserWarning, stacklevel=1)
+    scores, cut = found.scores, found.fitted.threshold_
+    flagged = int((scores > cut).sum())
+    said = {"rows": len(scores), "anomalies": flagged, "threshold": cut, "out": str(args.out), "metrics": found.metrics}
     text = f"{flagged:,} of {len(scores):,} rows score above {cut:.6g}; all scores lie in {args.out}"
+    if found.metrics:
+        text += f"\nagainst the truth: {', '.join(f'{k} {v:.3f}' for k, v in found.metrics.items())}"
     return _tell(args, lambda: text, said)
+
+
+def _inspect(args: argparse.Namespace) -> int:
+    found = inspect_data(args.data, _reading(args), _view(args), args.calibration, args.seed)
+    return _tell(args, lambda: render(found), found)
+
+
+def _reading(args: argparse.Namespace) -> Reading:
+    """How DATA is to be read, as far as the command has options for it."""
+    given = {field.name: getattr(args, field.name, None) for field in fields(Reading)}
+    given["kinds"] = {name: str(kind) for name, kind in settings(args.kind, "--kind").items()}
+    return Reading(**{name: value for name, value in given.items() if value is not None})
+
+
+def _view(args: argparse.Namespace) -> View | None:
+    """How pictures become rows; None where nothing was said."""
+    said = [name for name in ("resize", "pad", "patch") if getattr(args, name) is not None]
+    if len(said) > 1:
+        raise InvalidParameter(f"--{said[0]} and --{said[1]} exclude each other: say one")
+    if args.stride is not None and said != ["patch"]:
+        raise InvalidParameter("--stride is of --patch: say --patch HxW too")
+    if not said:
+        return None
+    size = getattr(args, said[0])
+    if args.patch is not None:
+        return Patches(size[0], size[1], max(min(size) // 2, 1) if args.stride is None else args.stride)
+    return Pad(*size) if args.resize is None else Resize(*size)
+
+
+def _size(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"(\d+)(?:[x×](\d+))?", text)
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text!r}: write HEIGHTxWIDTH, such as 64x64, or one number for both")
+    return int(found[1]), int(found[2] or found[1])
 
 
 def _benchmark(args: argparse.Namespace) -> int:
@@ -148,12 +196,28 @@ def _benchmark(args: argparse.Namespace) -> int:
     jobs = plan(
         args.name, args.method, cases=args.case, seeds=args.seeds, preset=args.preset, variant=args.variant,
         changes=_changes(args), quick=args.quick, train_rows=args.train_rows, test_rows=args.test_rows,
-        baselines=not args.no_baselines,
+        baselines=not args.no_baselines, bench=_bench(args),
     )  # fmt: skip
     setting = Setting(args.data_dir, f"ringfence {' '.join(sys.argv[1:])}", args.threads)
     records = run(jobs, args.out, setting, workers=args.workers, verbose=_loud(args))
     _tell(args, lambda: render_text(records), records)
     return _status(records)
+
+
+def _bench(args: argparse.Namespace) -> FolderBench | None:
+    """A folder as the benchmark's data; None for a set known by name."""
+    view, known = _view(args), (*CATALOG, FolderBench.name)
+    if args.name not in known:
+        raise InvalidParameter(unknown_name("benchmark", args.name, known))
+    if args.name != FolderBench.name:
+        if view is not None:
+            raise InvalidParameter(f"--resize, --pad and --patch are for '{FolderBench.name}', not for '{args.name}'")
+        return None
+    if args.data_dir is None:
+        raise InvalidParameter(f"'{FolderBench.name}' needs the folder: --data-dir FOLDER")
+    if view is None:
+        raise InvalidParameter(f"'{FolderBench.name}' needs a view: --resize HxW, --pad HxW or --patch HxW --stride N")
+    return FolderBench.of(args.data_dir, view)
 
 
 def _tables(args: argparse.Namespace) -> int:
@@ -206,6 +270,14 @@ def _parser() -> argparse.ArgumentParser:
 
     command("list", _list, "the methods, their presets and the data sets known by name")
 
+    inspect = command("inspect", _inspect, "what DATA holds, how a fit would take it, and what to beware of")
+    inspect.add_argument("data", metavar="DATA", help="as for fit")
+    inspect.add_argument("--calibration", type=float, default=0.0, metavar="SHARE", help="as of a fit's --set [0]")
+    inspect.add_argument("--seed", type=int, default=0, help="of that fit [0]")
+    _read(inspect)
+    _viewed(inspect)
+    _shared(inspect)
+
     fit = command(
         "fit", _fit, "learn what normal looks like and save the model",
         "Messages about a CSV file count its rows from 1, the first after the header",
@@ -218,8 +290,9 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument("--method", required=True)
     fit.add_argument("--out", required=True, type=Path, metavar="MODEL", help="folder of the model")
     fit.add_argument("--seed", type=int, default=0, help="[0]")
-    _labelled(fit)
-    fit.add_argument("--normal", metavar="VALUE", help="the label that means normal; other rows are left out")
+    _read(fit)
+    fit.add_argument("--split-out", type=Path, metavar="CSV", help="write what each row was for, to be used by --split")
+    _viewed(fit)
     _tuned(fit)
 
     score = command("score", _score, "score rows with a saved model")
@@ -230,11 +303,15 @@ def _parser() -> argparse.ArgumentParser:
         help="row (counted from 0), anomaly_score, is_anomaly [scores.csv]",
     )  # fmt: skip
     score.add_argument("--seed", type=int, default=0, help="of the split, for digits:3 and the like [0]")
-    _labelled(score)
+    score.add_argument("--maps", type=Path, metavar="DIR", help="write a picture of each picture's maps")
+    _read(score)
     _shared(score)
 
-    benchmark = command("benchmark", _benchmark, "run methods and baselines on a known data set; one record a run")
-    benchmark.add_argument("name", metavar="|".join(CATALOG))
+    benchmark = command(
+        "benchmark", _benchmark, "run methods and baselines on a known data set or a folder; one record a run",
+        "A folder has the MVTec layout and is named by --data-dir; rows to train and to test on are pictures there",
+    )  # fmt: skip
+    benchmark.add_argument("name", metavar="|".join((*CATALOG, FolderBench.name)))
     benchmark.add_argument("--method", action="append", default=[], help="repeat for several [all]")
     benchmark.add_argument("--case", action="append", default=[], help="repeat for several [all]")
     benchmark.add_argument("--seeds", type=int, default=1, metavar="N", help="seeds 0 … N−1 [1]")
@@ -243,6 +320,7 @@ def _parser() -> argparse.ArgumentParser:
     benchmark.add_argument("--test-rows", type=int, metavar="N", help="[all; 1,000 for methods that search]")
     benchmark.add_argument("--no-baselines", action="store_true")
     benchmark.add_argument("--workers", type=int, default=1, metavar="N", help="runs at a time [1]")
+    _viewed(benchmark)
     _tuned(benchmark)
 
     tables = command("tables", _tables, "print the tables of a folder of records")
@@ -269,8 +347,27 @@ def _shared(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data-dir", metavar="DIR", help="folder of mnist and kdd99 [RINGFENCE_DATA]")
 
 
-def _labelled(parser: argparse.ArgumentParser) -> None:
+def _read(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--label", metavar="NAME", help="column or array of labels, never a feature")
+    parser.add_argument(
+        "--normal", metavar="VALUE", help="the label (of class folders: the class) that means normal; no other trains"
+    )
+    parser.add_argument("--group", metavar="NAME", help="column whose rows stay on one side of a split; no feature")
+    parser.add_argument(
+        "--kind", action="append", default=[], metavar="NAME=KIND",
+        help=f"what a column is, where it should not be inferred: {', '.join(KINDS)}",
+    )  # fmt: skip
+    parser.add_argument("--split", type=Path, metavar="CSV", help="what each row is for: row,part (train, calibrate …)")
+    parser.add_argument("--strict", action="store_true", help="refuse damaged pictures and values training never had")
+    parser.add_argument("--channels", type=int, choices=(1, 3, 4), help="of pictures [what holds all of them]")
+    parser.add_argument("--workers", type=int, default=2, metavar="N", help="threads that decode pictures [2]")
+
+
+def _viewed(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--resize", type=_size, metavar="HxW", help="scale pictures to one size")
+    parser.add_argument("--pad", type=_size, metavar="HxW", help="frame pictures to one size")
+    parser.add_argument("--patch", type=_size, metavar="HxW", help="cut pictures into overlapping windows")
+    parser.add_argument("--stride", type=int, metavar="N", help="from one window to the next [half its smaller side]")
 
 
 def _tuned(parser: argparse.ArgumentParser) -> None:

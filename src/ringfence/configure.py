@@ -52,7 +52,7 @@ def detector_for(
     return detector
 
 
-def settings(pairs: Sequence[str]) -> dict[str, Any]:
+def settings(pairs: Sequence[str], option: str = "--set") -> dict[str, Any]:
     """Read `name=value` texts; values are Python literals where they can be, true and false, text otherwise.
 
     >>> settings(["lr=1e-4", "scale=minmax", "search_until=[10, 20]", "own_rows=false"])
@@ -62,7 +62,7 @@ def settings(pairs: Sequence[str]) -> dict[str, Any]:
     for pair in pairs:
         name, equals, text = pair.partition("=")
         if not equals or not name:
-            raise InvalidParameter(f"--set {pair}: write name=value")
+            raise InvalidParameter(f"{option} {pair}: write name=value")
         try:
             read[name.strip()] = ast.literal_eval(text)
         except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):

@@ -36,8 +36,11 @@ class View(ABC):
         return self.height, self.width
 
     @abstractmethod
-    def rows(self, picture: Floats) -> Floats:
-        """Turn a picture of shape (c, h, w) into rows of shape (m, c, height, width), float32."""
+    def rows(self, picture: Floats, which: NDArray[np.int64] | None = None) -> Floats:
+        """Turn a picture of shape (c, h, w) into rows of shape (m, c, height, width), float32.
+
+        ``which`` asks for some of the m rows alone, by number and in that order.
+        """
 
     @abstractmethod
     def windows(self, height: int, width: int) -> NDArray[np.int64]:
@@ -119,10 +122,11 @@ class Resize(View):
     def __post_init__(self) -> None:
         check_limits(asdict(self), {"height": _SIDE, "width": _SIDE})
 
-    def rows(self, picture: Floats) -> Floats:
+    def rows(self, picture: Floats, which: NDArray[np.int64] | None = None) -> Floats:
         """See `View.rows`; m is 1."""
         _size_of(picture, 3)
-        return _scaled(picture[None], self.shape)
+        scaled = _scaled(picture[None], self.shape)
+        return scaled if which is None else scaled[which]
 
     def windows(self, height: int, width: int) -> NDArray[np.int64]:
         """See `View.windows`; the whole picture."""
@@ -154,12 +158,13 @@ class Pad(View):
     def __post_init__(self) -> None:
         check_limits(asdict(self), {"height": _SIDE, "width": _SIDE})
 
-    def rows(self, picture: Floats) -> Floats:
+    def rows(self, picture: Floats, which: NDArray[np.int64] | None = None) -> Floats:
         """See `View.rows`; m is 1. Raises `InvalidData` if the picture is larger than the frame."""
         height, width = _size_of(picture, 3)
         top, left = self._corner(height, width)
         spare = ((0, 0), (top, self.height - height - top), (left, self.width - width - left))
-        return np.pad(np.asarray(picture, dtype=np.float32), spare, mode="edge")[None]
+        framed = np.pad(np.asarray(picture, dtype=np.float32), spare, mode="edge")[None]
+        return framed if which is None else framed[which]
 
     def windows(self, height: int, width: int) -> NDArray[np.int64]:
         """See `View.windows`; the whole picture."""
@@ -209,17 +214,18 @@ class Patches(View):
                 " so that no pixel is left out"
             )
 
-    def rows(self, picture: Floats) -> Floats:
+    def rows(self, picture: Floats, which: NDArray[np.int64] | None = None) -> Floats:
         """See `View.rows`; windows from left to right, then from top to bottom."""
         height, width = _size_of(picture, 3)
         spare = ((0, 0), (0, max(0, self.height - height)), (0, max(0, self.width - width)))
-        padded = np.pad(np.asarray(picture, dtype=np.float32), spare, mode="edge")
-        return np.stack(
-            [
-                padded[:, top : top + self.height, left : left + self.width]
-                for top, left, _, _ in self.windows(height, width)
-            ]
-        )
+        padded = np.asarray(picture, dtype=np.float32)
+        padded = np.pad(padded, spare, mode="edge") if any(map(any, spare)) else padded
+        tops, lefts = _starts(height, self.height, self.stride), _starts(width, self.width, self.stride)
+        wanted = np.arange(len(tops) * len(lefts)) if which is None else which
+        made = np.empty((len(wanted), len(padded), *self.shape), np.float32)
+        for at, (i, j) in enumerate(zip(*np.divmod(wanted, len(lefts)), strict=True)):
+            made[at] = padded[:, tops[i] : tops[i] + self.height, lefts[j] : lefts[j] + self.width]
+        return made
 
     def windows(self, height: int, width: int) -> NDArray[np.int64]:
         """See `View.windows`."""

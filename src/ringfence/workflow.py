@@ -3,10 +3,8 @@
 import csv
 import os
 import tempfile
-import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from numbers import Integral
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,82 +14,43 @@ from numpy.typing import NDArray
 from .benchmark import Setting, plan, run
 from .benchmark.job import QUICK_LR, QUICK_STEPS
 from .configure import detector_for
-from .data import CATALOG, built_in, load_file
+from .data import CATALOG
 from .detector import Detector
-from .exceptions import InvalidData, InvalidParameter, TrainingDiverged, unknown_name
+from .exceptions import InvalidData, InvalidParameter, TrainingDiverged
 from .frame import Frame
-from .holdout import rows_in
+from .game import ROWS, drawn_seed, stream
+from .kinds import understand
+from .metrics import evaluate
 from .persist import load, refuse_foreign, remove, written
+from .picture_detector import PictureDetector
+from .pictures import Pictures
 from .report import write_report
+from .report.heat import write_maps
+from .sources import Reading, Source, source_of
+from .splits import CALIBRATE, PARTS, TEST, TRAIN, split_rows
+from .views import Resize, View
+
+Fitted = Detector | PictureDetector
+
+AS_IT_IS = Reading()
 
 
-@dataclass(frozen=True)
-class Named:
-    """Rows that a name or a path stands for."""
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """What scoring gave.
 
-    x: NDArray[Any] | Frame
-    columns: tuple[str, ...] | None
-    source: str
-
-    @property
-    def count(self) -> int:
-        """Number of rows."""
-        return rows_in(self.x)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of one row."""
-        return (len(self.x),) if isinstance(self.x, Frame) else self.x.shape[1:]
-
-
-def rows_of(
-    data: str,
-    part: str,
-    *,
-    seed: int = 0,
-    data_dir: str | None = None,
-    label: str | None = None,
-    normal: str | None = None,
-    kinds: Mapping[str, str] | None = None,
-) -> Named:
-    """Return the rows of DATA.
-
-    Parameters
+    Attributes
     ----------
-    data
-        A path to .csv, .npy or .npz; or a built-in set: "digits:3" or "kdd99:all" are the rows of that case, those
-        that train it or those that test it, and "digits" alone is the whole set, which can only be scored.
-    part
-        "train" or "test"; matters for a case, and drops labelled anomalies from "train".
-    kinds
-        Kinds of a table's columns by name, where they should not be inferred.
-
-    Raises
-    ------
-    InvalidParameter
-        For a built-in set to train on without a case (it holds the anomalies too), or a case there isn't.
+    scores
+        (n,) float64 of the rows that were scored.
+    metrics
+        Figures of :func:`ringfence.metrics.evaluate` at the training cut, where labels or folders tell the truth.
     """
-    name, _, case = data.partition(":")
-    if name in CATALOG:
-        known = built_in(name)
-        if case and case not in known.cases:
-            raise InvalidParameter(unknown_name(f"case of {name}", case, known.cases))
-        if not case and part == "train":
-            cases = ", ".join(f"{name}:{c}" for c in known.cases)
-            raise InvalidParameter(f"'{name}' holds anomalies beside its normal rows: say which case to learn: {cases}")
-        rows = known.load(data_dir)
-        if not case:
-            return Named(rows.x, rows.columns, f"{name}, all {len(rows.x):,} rows")
-        split = rows.split(case, seed)
-        chosen = split.train if part == "train" else split.test
-        return Named(rows.x[chosen], rows.columns, f"{name} case {case}, {part} rows of seed {seed}")
-    loaded = load_file(data, label, normal, drop_label=part == "test", kinds=kinds)
-    if part == "test" or loaded.labels is None:
-        return Named(loaded.x, loaded.columns, loaded.name)
-    normals = np.flatnonzero(~loaded.labels)
-    kept = loaded.x.take(normals) if isinstance(loaded.x, Frame) else loaded.x[normals]
-    left = int(loaded.labels.sum())
-    return Named(kept, loaded.columns, f"{loaded.name}, without {left:,} rows that '{label}' calls anomalies")
+
+    fitted: Fitted
+    scores: NDArray[np.float64]
+    source: Source
+    metrics: Mapping[str, float]
 
 
 def fit(
@@ -103,15 +62,27 @@ def fit(
     variant: str | None = None,
     changes: Mapping[str, Any] | None = None,
     quick: bool = False,
-    data_dir: str | None = None,
-    label: str | None = None,
-    normal: str | None = None,
+    reading: Reading = AS_IT_IS,
+    view: View | None = None,
+    split_out: Path | None = None,
+    say: Callable[[str], None] = lambda text: None,
     verbose: int = 0,
-) -> tuple[Detector, Named]:
+) -> tuple[Fitted, Source]:
     """Fit a method on DATA and save the model to the folder `out`.
 
     The unfinished run is kept beside it as `out` + ".partial": a fit that was stopped goes on from there when called
     again in the same way. Nothing of a run that diverged is kept, since to go on from it would diverge again.
+
+    Parameters
+    ----------
+    data, reading
+        What :func:`ringfence.sources.source_of` reads.
+    view
+        How pictures become rows of one shape; None where they all have one of at most `AS_THEY_ARE` pixels a side.
+    split_out
+        CSV file to write what each row was for, to be read again as `reading.split`.
+    say
+        Told before training, line by line, which rows are for what, and what columns were taken for.
 
     Raises
     ------
@@ -120,34 +91,89 @@ def fit(
     TrainingDiverged
         When a loss or a score becomes NaN or infinite.
     """
-    if label is not None and normal is None:
-        raise InvalidParameter(f"label={label!r} needs the value that means normal: add --normal VALUE")
+    if reading.label is not None and reading.normal is None:
+        raise InvalidParameter(f"label={reading.label!r} needs the value that means normal: add --normal VALUE")
     wanted = {"random_state": 0, "verbose": verbose, **(changes or {})}
+    if reading.kinds:
+        wanted["kinds"] = dict(reading.kinds)
     detector = detector_for(method, preset=preset, variant=variant, changes=wanted)
     detector.check()
     refuse_foreign(out, "model")
     writable(out)
-    seed = detector.random_state
-    split = int(seed) if isinstance(seed, Integral) else 0  # a case is split by its seed, also where weights have none
-    rows = rows_of(
-        data, "train", seed=split, data_dir=data_dir, label=label, normal=normal, kinds=detector.kinds
-    )  # fmt: skip
-    if rows.count < 2:
-        raise InvalidData(f"{rows.source}: {rows.count} row{'s' * (rows.count != 1)}; a fit needs at least 2")
+    drawn = drawn_seed(detector.random_state)
+    if data in CATALOG:
+        cases = ", ".join(f"{data}:{c}" for c in CATALOG[data].cases)
+        raise InvalidParameter(f"'{data}' holds anomalies beside its normal rows: say which case to learn: {cases}")
+    source = source_of(data, replace(reading, kinds=detector.kinds or {}))
+    if (source.parts == TRAIN).sum() < 2:
+        raise _too_few(source)
+    source = source.calibrated(detector.calibration, stream(drawn, ROWS)) if reading.split is None else source
+    given = source.take(TRAIN, CALIBRATE)
+    rows = given.rows if isinstance(given, Frame) else len(given)
+    for line in (*source.said(), *source.notes):
+        say(line)
     if quick:
-        steps = -(-rows.count // detector.batch_size)
+        steps = -(-rows // detector.batch_size)
         detector.set_params(epochs=max(1, QUICK_STEPS // steps), lr=QUICK_LR)
+    held_out = source.of(source.parts == CALIBRATE, TRAIN, CALIBRATE)
+    detector.set_params(calibration=0.0 if held_out.any() else detector.calibration)
+    fitted: Fitted = detector
+    if isinstance(given, Pictures):
+        fitted = PictureDetector(detector, view or _as_they_are(given), workers=reading.workers)
+    elif view is not None:
+        raise InvalidParameter(f"'{data}' is no folder of pictures: --resize, --pad and --patch are for those")
+    elif isinstance(given, Frame):
+        for line in _kinds_said(given, detector):
+            say(line)
     partial = partial_of(out)
     try:
-        detector.fit(rows.x, checkpoint=partial)
+        fitted.fit(given, held_out=held_out if held_out.any() else None, checkpoint=partial)
     except TrainingDiverged:
         remove(partial)
         raise
-    if rows.columns is not None:
-        detector.feature_names_in_ = np.array(rows.columns, dtype=object)
-    detector.save(out)
+    fitted.save(out)
     remove(partial)
-    return detector, rows
+    if split_out is not None:
+        write_csv(split_out, split_rows(source.parts, source.names))
+    return fitted, source
+
+
+NAMED = 12
+"""Columns of one kind that are named before a fit."""
+
+AS_THEY_ARE = 64
+"""Pixels a side up to which pictures of one size are taken as they are."""
+
+
+def _as_they_are(pictures: Pictures) -> View:
+    sizes = sorted(set(pictures.sizes))
+    if len(sizes) == 1 and max(sizes[0]) <= AS_THEY_ARE:
+        return Resize(*sizes[0])
+    (low, _), (high, _) = min((s, 0) for s in sizes), max((s, 0) for s in sizes)
+    tall, wide = max(s[0] for s in sizes), max(s[1] for s in sizes)
+    raise InvalidParameter(
+        f"pictures of {low[0]}x{low[1]} to {high[0]}x{high[1]} (height x width) need to become rows of one shape: say"
+        f" --resize 64x64, --pad {tall}x{wide}, or --patch 64x64 --stride 32"
+    )
+
+
+def _kinds_said(frame: Frame, detector: Detector) -> list[str]:
+    """What the columns are taken for, a line a kind."""
+    found: dict[str, list[str]] = {}
+    for column in understand(frame, detector.kinds):
+        gaps = f", {column.missing:,} missing" if column.missing else ""
+        found.setdefault(column.kind, []).append(f"{column.name}{gaps and f' ({gaps[2:]})'}")
+    return [f"{len(names)} of kind {kind}: {_few(names)}" for kind, names in found.items()]
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+
+
+def _too_few(source: Source) -> Exception:
+    count = int((source.parts == TRAIN).sum())
+    why = "" if count == len(source) else f" of {len(source):,}"
+    return InvalidData(f"{source.name}: {count} row{'s' * (count != 1)}{why} to train on; a fit needs at least 2")
 
 
 def partial_of(out: Path) -> Path:
@@ -176,41 +202,67 @@ def score(
     data: str,
     out: Path,
     *,
-    seed: int = 0,
-    data_dir: str | None = None,
-    label: str | None = None,
+    reading: Reading = AS_IT_IS,
+    maps: Path | None = None,
     verbose: int = 0,
-) -> tuple[Detector, NDArray[np.float64]]:
+) -> "Scored":
     """Score DATA with a saved model and write `row, anomaly_score, is_anomaly` for every row to the CSV file `out`.
 
     `row` counts from 0, as the rows of an array do; messages about a CSV file count from 1, the first row after its
-    header.
+    header. Of pictures a fourth column says the `file`; of a known set's case, of a folder that has a part to test,
+    or with a split, the rows to test are scored, otherwise all.
+
+    Parameters
+    ----------
+    maps
+        Folder to write a picture of each picture's maps to, on the colour scale of the training pictures.
     """
     if out.is_dir():
         raise InvalidParameter(f"out={out}: is a folder; allowed is the name of a file")
-    detector = load(model)
-    detector.set_params(verbose=verbose)
+    fitted = load(model)
+    detector = fitted.detector_ if isinstance(fitted, PictureDetector) else fitted
+    detector.set_params(verbose=verbose, **({"strict": True} if reading.strict else {}))
     writable(out)
-    rows = rows_of(data, "test", seed=seed, data_dir=data_dir, label=label, kinds=detector.kinds)
-    _same_columns(detector, rows)
-    x: Any = rows.x
-    with warnings.catch_warnings():
-        # The names were compared above; what is scored is a plain array.
-        warnings.filterwarnings("ignore", message="X does not have valid feature names")
-        scores = detector.anomaly_score(x)
+    learned = {c.name: c.kind for c in detector.columns_.understood if c.kind != "number"} if detector.columns_ else {}
+    source = source_of(data, replace(reading, known=learned))
+    parts = (TEST,) if (source.parts == TEST).any() else PARTS
+    given = source.take(*parts)
+    if isinstance(given, Pictures) != isinstance(fitted, PictureDetector):
+        kinds = ("pictures", "rows") if isinstance(fitted, PictureDetector) else ("rows", "pictures")
+        raise InvalidData(f"'{data}' holds {kinds[1]}, but the model in {model} was fitted on {kinds[0]}")
+    if maps is not None and not isinstance(fitted, PictureDetector):
+        raise InvalidParameter(f"maps={maps}: the model in {model} was not fitted on pictures")
+    scores = fitted.anomaly_score(given)
+    names = [name for name, part in zip(source.names, source.parts.tolist(), strict=True) if part in parts]
+    flags = (scores > fitted.threshold_).astype(int).tolist()
+    rows: list[tuple[Any, ...]] = [("row", "anomaly_score", "is_anomaly")]
+    rows += zip(range(len(scores)), map(repr, scores.tolist()), flags, strict=True)
+    if isinstance(given, Pictures):
+        rows = [(*row, name) for row, name in zip(rows, ["file", *names], strict=True)]
+    write_csv(out, rows)
+    if maps is not None and isinstance(fitted, PictureDetector) and isinstance(given, Pictures):
+        write_maps(fitted, given, names, maps)
+    return Scored(fitted, scores, source, _judged(scores, fitted.threshold_, source.of(source.anomaly, *parts)))
+
+
+def _judged(scores: NDArray[np.float64], cut: float, anomaly: NDArray[np.bool_] | None) -> dict[str, float]:
+    """The figures of scores whose truth is known, as far as it has both classes; oracle ones are a benchmark's."""
+    if anomaly is None or anomaly.all() or not anomaly.any():
+        return {}
+    return {k: v for k, v in evaluate(scores, anomaly, cut).items() if not k.startswith("oracle")}
+
+
+def write_csv(out: Path, rows: Iterable[Sequence[Any]]) -> None:
+    """Write a CSV file under a temporary name and rename it."""
     out.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent)
     try:
         with os.fdopen(handle, "w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(["row", "anomaly_score", "is_anomaly"])
-            flags = (scores > detector.threshold_).astype(int)
-            writer.writerows(zip(range(len(scores)), map(repr, scores.tolist()), flags.tolist(), strict=True))
+            csv.writer(file).writerows(rows)
         Path(name).chmod(0o644)
         os.replace(name, out)
     finally:
         Path(name).unlink(missing_ok=True)
-    return detector, scores
 
 
 def demo(out: Path, *, quick: bool = False, workers: int = 2, verbose: int = 0) -> tuple[list[dict[str, Any]], Path]:
@@ -233,20 +285,3 @@ def writable(out: Path) -> None:
             pass
     except OSError as error:
         raise InvalidData(f"can't write {out}: {error.strerror}") from error
-
-
-def _same_columns(detector: Detector, rows: Named) -> None:
-    """Refuse a table whose columns have other names than at fit, or another order."""
-    fitted = getattr(detector, "feature_names_in_", None)
-    # A detector that was fitted on a table with names looks for its columns by itself.
-    if detector.columns_ or fitted is None or rows.columns is None or tuple(fitted) == rows.columns:
-        return
-    missing = [c for c in fitted if c not in rows.columns]
-    strange = [c for c in rows.columns if c not in fitted]
-    faults = [
-        f"missing {', '.join(map(repr, missing[:5]))}" if missing else "",
-        f"not known from fit {', '.join(map(repr, strange[:5]))}" if strange else "",
-    ]
-    raise InvalidData(
-        f"columns of {rows.source}: {'; '.join(f for f in faults if f) or 'in another order than at fit'}"
-    )
