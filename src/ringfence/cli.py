@@ -20,6 +20,7 @@ from .benchmark.tables import render_text
 from .configure import settings
 from .data import CATALOG
 from .exceptions import InvalidParameter, RingfenceError, unknown_name
+from .inspection import inspect_data, render
 from .kinds import KINDS
 from .picture_detector import PictureDetector
 from .presets import names
@@ -142,6 +143,14 @@ def _fit(args: argparse.Namespace) -> int:
         f"a row is an anomaly if its score is above {fitted.threshold_:.6g}; the model lies in {args.out}"
     )
     return _tell(args, lambda: text, said)
+
+
+def _split(args: argparse.Namespace) -> int:
+    source = workflow.draw_split(
+        args.data, args.out, reading=_reading(args), test=args.test, calibrate=args.calibrate, seed=args.seed
+    )
+    said = {"out": str(args.out), "parts": dict(Counter(source.parts.tolist())), "why": source.why}
+    return _tell(args, lambda: "\n".join([*source.said(), f"which row is which lies in {args.out}"]), said)
 
 
 def _score(args: argparse.Namespace) -> int:
@@ -294,6 +303,15 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument("--split-out", type=Path, metavar="CSV", help="write what each row was for, to be used by --split")
     _viewed(fit)
     _tuned(fit)
+
+    split = command("split", _split, "draw which rows train, calibrate and test, for --split")
+    split.add_argument("data", metavar="DATA", help="as for fit")
+    split.add_argument("--out", required=True, type=Path, metavar="CSV", help="row (or picture), part")
+    split.add_argument("--test", type=float, default=0.2, metavar="SHARE", help="beside every labelled anomaly [0.2]")
+    split.add_argument("--calibrate", type=float, default=0.2, metavar="SHARE", help="of the rest, for the cut [0.2]")
+    split.add_argument("--seed", type=int, default=0, help="[0]")
+    _read(split)
+    _shared(split)
 
     score = command("score", _score, "score rows with a saved model")
     score.add_argument("model", type=Path, metavar="MODEL")

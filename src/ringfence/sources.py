@@ -118,6 +118,24 @@ class Source:
         grouped = ", whole groups" if self.groups is not None else ""
         return replace(self, parts=parts, why={**self.why, CALIBRATE: f"a drawn share of {share:g}{grouped}"})
 
+    def tested(self, share: float, rng: Any) -> "Source":
+        """Keep a share of the training rows to test on, whole groups where there are some, and every labelled anomaly.
+
+        Anomalies of a group that trains are left out: nothing of a group that trains is tested on.
+        """
+        training = np.flatnonzero(self.parts == TRAIN)
+        _, judged = sides(len(training), share, rng, self.of(self.groups, TRAIN), None)
+        parts = self.parts.copy()
+        parts[training[judged]] = TEST
+        odd = np.zeros(len(self), dtype=bool) if self.anomaly is None else self.anomaly
+        if self.groups is not None:
+            odd = odd & ~np.isin(self.groups.astype(str), self.groups[parts == TRAIN].astype(str))
+        parts[odd] = TEST
+        grouped = ", whole groups" if self.groups is not None else ""
+        said = f"a drawn share of {share:g} of the training rows{grouped}"
+        said += f", and {int(odd.sum()):,} labelled anomalies" if odd.any() else ""
+        return replace(self, parts=parts, why={**self.why, TEST: said})
+
     def said(self) -> list[str]:
         """Say in lines how many rows are for what, and why."""
         told = {TRAIN: "train", CALIBRATE: "calibrate the cut", TEST: "do not train", SKIP: "are left out"}

@@ -20,6 +20,7 @@ from .exceptions import InvalidData, InvalidParameter, TrainingDiverged
 from .frame import Frame
 from .game import ROWS, drawn_seed, stream
 from .kinds import understand
+from .limits import Limit, check_limits
 from .metrics import evaluate
 from .persist import load, refuse_foreign, remove, written
 from .picture_detector import PictureDetector
@@ -136,6 +137,35 @@ def fit(
     if split_out is not None:
         write_csv(split_out, split_rows(source.parts, source.names))
     return fitted, source
+
+
+def draw_split(
+    data: str, out: Path, *, reading: Reading = AS_IT_IS, test: float = 0.2, calibrate: float = 0.2, seed: int = 0
+) -> Source:
+    """Draw which rows of DATA train, calibrate and test, and write it to the CSV file `out`.
+
+    Parameters
+    ----------
+    test
+        Share of the rows that could train to test on, beside every labelled anomaly; from 0 to below 1.
+    calibrate
+        Share of the rest to keep out for the cut; from 0 to below 1.
+    seed
+        Of the draw. Rows of one `reading.group` stay on one side.
+
+    Raises
+    ------
+    InvalidParameter, InvalidData
+        If a share is out of its range, or fewer than 2 rows would be left to train.
+    """
+    share = Limit(0, 1, open_high=True)
+    check_limits({"test": test, "calibrate": calibrate}, {"test": share, "calibrate": share})
+    writable(out)
+    source = source_of(data, reading)
+    source = source.tested(test, stream(seed, ROWS, 1)) if test else source
+    source = source.calibrated(calibrate, stream(seed, ROWS))
+    write_csv(out, split_rows(source.parts, source.names))
+    return source
 
 
 NAMED = 12

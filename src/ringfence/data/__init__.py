@@ -6,12 +6,17 @@ from .files import Loaded, load_file
 from .folder import data_folder, sha256_of
 from .kdd99 import Kdd99, load_kdd99
 from .mnist import load_mnist
+from .picture_files import PictureFiles
+from .pictures import PictureFile, PictureFolder, read_picture_folder
 
 __all__ = [
     "CATALOG",
     "BuiltIn",
     "Kdd99",
     "Loaded",
+    "PictureFile",
+    "PictureFiles",
+    "PictureFolder",
     "Rows",
     "built_in",
     "data_folder",
@@ -19,5 +24,6 @@ __all__ = [
     "load_file",
     "load_kdd99",
     "load_mnist",
+    "read_picture_folder",
     "sha256_of",
 ]

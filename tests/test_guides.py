@@ -1,0 +1,29 @@
+"""The guides' commands and code run as they stand, one after the other, in an empty folder."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+GUIDES = Path(__file__).resolve().parent.parent / "docs" / "guides"
+NEEDS_DATA = ("kdd99.md",)
+
+
+def blocks(page: Path) -> list[tuple[str, str]]:
+    return re.findall(r"```(bash|python)\n(.*?)```", page.read_text(), re.S)
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in GUIDES.glob("*.md") if blocks(path)))
+def test_a_guide_runs_as_it_stands(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    beside = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    env = {**os.environ, "PATH": beside, "OMP_NUM_THREADS": "1"}
+    if name in NEEDS_DATA:
+        env["RINGFENCE_DATA"] = str(request.getfixturevalue("data_dir"))
+    for kind, text in blocks(GUIDES / name):
+        words = ["bash", "-euc", text] if kind == "bash" else [sys.executable, "-c", text]
+        done = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == 0, f"{name}: {text}\n{done.stdout}\n{done.stderr}"
+        assert "Traceback" not in done.stderr
