@@ -1,14 +1,16 @@
-"""Imports go one way: methods → detector → training, losses, networks, scoring, threshold, preprocess."""
+"""Imports go one way: methods → picture_detector → detector → training, losses, networks, …; data know no detector."""
 
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import ringfence
 
 SOURCE = Path(ringfence.__file__).parent
-FRONT = {"cli", "workflow", "benchmark", "report"}
+FRONT = {"cli", "workflow", "sources", "inspection", "benchmark", "report"}
 # What a module of the inner rooms may import; the front (command line, benchmark, report) may import anything.
 ALLOWED = {
     "exceptions": set(),
@@ -16,23 +18,44 @@ ALLOWED = {
     "threshold": {"exceptions", "limits"},
     "scoring": {"exceptions"},
     "metrics": {"exceptions"},
+    "pixels": {"exceptions"},
+    "overlap": {"exceptions"},
+    "splits": {"exceptions"},
     "inversion": {"exceptions", "limits"},
     "losses": {"exceptions", "limits"},
     "preprocess": {"exceptions"},
     "presets": {"exceptions"},
     "chunks": {"progress"},
-    "networks": {"exceptions"},
+    "networks": {"exceptions", "limits"},
     "progress": {"training"},
     "registry": {"exceptions", "detector"},
     "game": {"exceptions"},
     "training": {"exceptions", "game", "networks"},
     "protocol": {"exceptions", "metrics"},
-    "data": {"exceptions", "protocol"},
-    "persist": {"exceptions", "losses", "preprocess", "registry", "detector"},
-    "checkpoint": {"exceptions", "persist", "detector", "training"},
+    # tables
+    "frame": {"exceptions"},
+    "kinds": {"exceptions", "frame"},
+    "columns": {"exceptions", "frame", "kinds"},
+    # pictures
+    "pictures": {"exceptions"},
+    "views": {"exceptions", "limits", "overlap"},
+    "lazy": {"preprocess"},
+    "windows": {"exceptions", "lazy", "pictures", "views"},
+    # files: what they become is known, what is done with it is not
+    "data": {"exceptions", "frame", "pictures", "protocol"},
+    "holdout": {"exceptions", "frame", "lazy"},
+    "intake": {"columns", "detector", "exceptions", "frame", "kinds", "lazy", "preprocess"},
+    "persist": {"columns", "exceptions", "losses", "preprocess", "registry", "detector", "picture_detector"},
+    "checkpoint": {"exceptions", "frame", "lazy", "persist", "detector", "training"},
     "detector": {
-        "checkpoint", "chunks", "exceptions", "game", "limits", "networks", "persist", "preprocess", "presets",
-        "progress", "registry", "scoring", "threshold", "training",
+        "checkpoint", "chunks", "columns", "exceptions", "frame", "game", "holdout", "intake", "lazy", "limits",
+        "losses", "networks", "persist", "preprocess", "presets", "progress", "registry", "scoring", "threshold",
+        "training",
+    },
+    "maps": {"chunks", "detector", "exceptions", "lazy", "networks", "progress", "scoring"},
+    "picture_detector": {
+        "detector", "exceptions", "game", "holdout", "lazy", "limits", "maps", "persist", "pictures", "progress",
+        "threshold", "views", "windows",
     },
     "methods": {"detector", "game", "inversion", "limits", "losses", "networks", "registry", "scoring"},
     "configure": {"detector", "exceptions", "limits", "losses", "registry"},
@@ -40,19 +63,37 @@ ALLOWED = {
 }  # fmt: skip
 
 
-def rooms_imported(path: Path) -> set[str]:
-    """First names below `ringfence` that a file imports, relative or absolute."""
+def imports(path: Path) -> Iterator[tuple[tuple[str, ...], bool]]:
+    """What a file imports below `ringfence`, relative or absolute, and whether it does so when it is imported itself.
+
+    Inside of functions and under TYPE_CHECKING it does not.
+    """
     package = path.relative_to(SOURCE).with_suffix("").parts[:-1]
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    tree = ast.parse(path.read_text())
+    at_once = set(_at_once(tree))
+    for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.level or (node.module or "").startswith("ringfence")):
             module = (node.module or "").removeprefix("ringfence").strip(".").split(".") if node.module else []
             above = package[: len(package) - (node.level - 1)] if node.level else ()
-            whole = [p for p in (*above, *module) if p]
-            found |= {whole[0]} if whole else {alias.name for alias in node.names}
+            whole = tuple(p for p in (*above, *module) if p)
+            for alias in node.names:
+                yield (*whole, alias.name), node in at_once
         elif isinstance(node, ast.Import):
-            found |= {a.name.split(".")[1] for a in node.names if a.name.startswith("ringfence.")}
-    return found - {"__version__"}
+            for alias in node.names:
+                if alias.name.startswith("ringfence."):
+                    yield tuple(alias.name.split(".")[1:]), node in at_once
+
+
+def _at_once(node: ast.AST) -> Iterator[ast.AST]:
+    deferred = isinstance(node, ast.FunctionDef | ast.If)
+    for child in () if deferred else ast.iter_child_nodes(node):
+        yield child
+        yield from _at_once(child)
+
+
+def rooms_imported(path: Path) -> set[str]:
+    """First names below `ringfence` that a file imports, at once or later."""
+    return {names[0] for names, _ in imports(path)} - {"__version__"}
 
 
 def room(path: Path) -> str:
@@ -66,6 +107,29 @@ def test_inner_rooms_import_only_what_lies_below_them() -> None:
             continue
         strange = rooms_imported(path) - ALLOWED[here] - {here}
         assert not strange, f"{path.relative_to(SOURCE)} imports {sorted(strange)}"
+
+
+def test_no_file_waits_for_one_that_waits_for_it() -> None:
+    files = {p.relative_to(SOURCE).with_suffix("").parts: p for p in SOURCE.rglob("*.py")}
+    files = {name[:-1] if name[-1] == "__init__" else name: path for name, path in files.items()}
+    graph: dict[tuple[str, ...], set[tuple[str, ...]]] = {}
+    for name, path in files.items():
+        now = [target for target, at_once in imports(path) if at_once]
+        # A module of its own, or a name that stands in one.
+        found = {target if target in files else target[:-1] for target in now}
+        graph[name] = found - {(), name}  # of the package itself only the version is asked for
+    assert len([target for targets in graph.values() for target in targets]) > 100
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names them
+
+
+def test_data_know_no_detector_and_neither_do_pictures() -> None:
+    for name in ("data", "pictures", "views", "windows", "frame", "splits"):
+        below, waiting = set(), [name]
+        while waiting:
+            here = waiting.pop()
+            below.add(here)
+            waiting += [r for r in ALLOWED[here] if r not in below]
+        assert not below & {"detector", "training", "networks", "methods", "persist"}, name
 
 
 def test_only_the_front_knows_the_methods() -> None:

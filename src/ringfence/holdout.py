@@ -12,7 +12,10 @@ from .frame import Frame
 from .lazy import LazyRows
 
 GLIMPSE = 512
-"""Pictures on disk that their range of values is measured on, evenly spread."""
+"""Rows on disk that their scaling is measured on, evenly spread; all where there are no more."""
+
+GLIMPSE_BYTES = 64 * 2**20
+"""What they may take of memory; 16 are taken in any case."""
 
 
 def rows_in(given: NDArray[Any] | Frame | LazyRows) -> int:
@@ -29,11 +32,13 @@ def glimpse(x: NDArray[Any] | LazyRows) -> NDArray[Any]:
     """All rows of an array; of rows on disk as many as their scaling needs."""
     if not isinstance(x, LazyRows):
         return x
-    return x.read(np.unique(np.linspace(0, len(x) - 1, GLIMPSE).astype(np.int64)))
+    fitting = GLIMPSE_BYTES // (4 * math.prod(x.shape[1:]))
+    count = min(len(x), GLIMPSE, max(fitting, 16))
+    return x.read(np.linspace(0, len(x) - 1, count).astype(np.int64))
 
 
 def sides(
-    count: int, calibration: float, rng: torch.Generator, groups: Any, held_out: Any
+    count: int, calibration: float, rng: torch.Generator, groups: Any, held_out: Any, what: str = "rows"
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the numbers of the training rows, ascending, and of those that the cut is measured on, in a drawn order.
 
@@ -47,33 +52,46 @@ def sides(
         None, or (count,): whole groups are kept out until they have that many rows.
     held_out
         None, or (count,) bool: the rows to keep out.
+    what
+        What to call the rows in messages.
 
     Raises
     ------
     InvalidData
-        If `groups` or `held_out` have another length, `calibration` is given too, or fewer than 2 rows are left to
-        train.
+        If `groups` or `held_out` have another length, `held_out` is neither true nor false somewhere, `calibration` is
+        given too, or fewer than 2 rows are left to train.
     """
     order = torch.randperm(count, generator=rng).numpy()
+    # Rounded up, but not by what binary fractions add: 0.07 · 100 is a little more than 7.
+    wanted = math.ceil(round(calibration * count, 6))
     if held_out is not None:
-        out = _one_a_row(held_out, count, "held_out").astype(bool)
+        cause, out = "held_out", _booleans(_one_each(held_out, count, "held_out", what))
         if calibration:
-            raise InvalidData(f"calibration={calibration} and held_out both say which rows to keep out: give one")
+            raise InvalidData(f"calibration={calibration} and held_out both say which {what} to keep out: give one")
     elif groups is None:
-        out = np.zeros(count, dtype=bool)
-        out[order[: math.ceil(calibration * count)]] = True
+        cause, out = f"calibration={calibration}", np.zeros(count, dtype=bool)
+        out[order[:wanted]] = True
     else:
-        out = _by_group(_one_a_row(groups, count, "groups"), math.ceil(calibration * count), order)
+        cause = f"calibration={calibration} of whole groups"
+        out = _by_group(_one_each(groups, count, "groups", what), wanted, order)
     if count - out.sum() < 2:
-        raise InvalidData(f"calibration={calibration} leaves {count - out.sum()} of {count} rows to train on")
+        raise InvalidData(f"{cause} leaves {count - out.sum()} of {count} {what} to train on: at least 2 are needed")
     return np.flatnonzero(~out), order[out[order]] if out.any() else order
 
 
-def _one_a_row(values: Any, count: int, name: str) -> NDArray[Any]:
+def _one_each(values: Any, count: int, name: str, what: str) -> NDArray[Any]:
     found = np.asarray(values)
     if found.shape != (count,):
-        raise InvalidData(f"{name} has the shape {found.shape}: one value for each of the {count} rows is needed")
+        raise InvalidData(f"{name} has the shape {found.shape}: one value for each of the {count} {what} is needed")
     return found
+
+
+def _booleans(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Take true and false, also as 1 and 0, but not what merely counts as them: the text "False" is true in Python."""
+    strange = next((v for v in values.tolist() if not isinstance(v, bool | int) or v not in (0, 1)), None)
+    if strange is not None:
+        raise InvalidData(f"held_out holds {strange!r}: allowed are True and False")
+    return values.astype(bool)
 
 
 def _by_group(groups: NDArray[Any], wanted: int, order: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from .chunks import in_chunks
@@ -32,12 +33,13 @@ def row_maps(detector: Detector, rows: NDArray[Any] | LazyRows) -> dict[str, NDA
     InvalidParameter
         If the detector was fitted on tables.
     """
+    check_is_fitted(detector)
     if len(detector.preprocess_.shape) != 3:
         raise InvalidParameter("maps are for images; this detector was fitted on tables")
     work = _reconstruction if hasattr(detector, "code") else _gradient
     nets = detector.nets_.to(detector._device)
     with steps_bar(1, "maps", show=False) as bar:
-        scaled = detector._scaled(rows)
+        scaled = detector._scaled(detector._received(rows))
         scaled = scaled.cpu() if isinstance(scaled, Tensor) else scaled
         found = in_chunks(scaled, detector._chunk, lambda x: work(detector, nets, x), detector._device, bar)
     return {name: values.float().numpy() for name, values in found.items()}
@@ -67,7 +69,9 @@ def _gradient(detector: Any, nets: Any, x: Tensor) -> dict[str, Tensor]:
 def spatial(judge: Discriminator, x: Tensor) -> Any:
     """Return what the last layer of D's branch for x gives that still has pixels, (n, c, h, w); None if none has."""
     branch: Any = judge.branches[0]
-    layers: list[Callable[[Tensor], Tensor]] = [*branch.layers, *judge.trunk.layers]
+    # With several arguments the trunk takes them joined, and joined they have no pixels.
+    alone = len(judge.branches) == 1
+    layers: list[Callable[[Tensor], Tensor]] = [*branch.layers, *([*judge.trunk.layers, *judge.head.layers] * alone)]
     last = None
     for layer in layers:
         x = layer(x)

@@ -1,6 +1,8 @@
 """A detector of pictures of any size around any detector of rows; a view makes rows of pictures, and back."""
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Self, final
@@ -12,14 +14,17 @@ from sklearn.utils.validation import check_is_fitted
 
 from . import persist
 from .detector import Detector
-from .exceptions import InvalidData, InvalidParameter, unknown_name
+from .exceptions import InvalidData, InvalidParameter
 from .game import ROWS, drawn_seed, stream
 from .holdout import sides
+from .lazy import LazyRows
+from .limits import Limit, OneOf, check_limits
 from .maps import row_maps
-from .pictures import Pictures, WindowRows, as_pictures
+from .pictures import as_pictures
 from .progress import steps_bar
 from .threshold import quantile_cut
-from .views import View, view_facts, view_from
+from .views import Patches, View, view_facts, view_from
+from .windows import WindowRows
 
 Scores = NDArray[np.float64]
 Maps = dict[str, NDArray[np.float32]]
@@ -30,10 +35,14 @@ POOLS: Final[Mapping[str, Callable[[Scores], Any]]] = MappingProxyType({"max": n
 SCALED_ON: Final = 50
 """Pictures kept out of training (or training ones) that the scale of the maps is measured on, evenly spread."""
 
-SCALE_SHARE: Final = 0.995
-"""Share of their pixels that lies within the maps' scale."""
+SCALED_PIXELS: Final = 40_000
+"""Pixels of each, on an even grid."""
 
-ROWS_AT_ONCE: Final = 2048
+SCALE_SHARE: Final = 0.995
+"""Share of those pixels that lies within the maps' scale."""
+
+PIXELS_AT_ONCE: Final = 2**24
+"""Pixels of rows that are mapped together; the rows of one picture are not parted."""
 
 
 @final
@@ -50,7 +59,7 @@ class PictureDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     pool
         "max" or "mean" of the rows' scores.
     workers
-        Threads that decode pictures from files.
+        Threads that decode pictures from files, from 1 to 64.
 
     Attributes
     ----------
@@ -99,52 +108,67 @@ class PictureDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         """Fit scaling and cut alone: the foil that a trained detector must beat."""
         return self._fit(X, False, groups, held_out, None)
 
+    def check(self) -> None:
+        """Raise `InvalidParameter` for the first hyperparameter that can't be used; `fit` begins with it."""
+        for name, kind, such_as in (("detector", Detector, "FenceGAN()"), ("view", View, "Resize(32, 32)")):
+            if not isinstance(getattr(self, name), kind):
+                raise InvalidParameter(f"{name}={getattr(self, name)!r}: allowed is a {name} such as {such_as}")
+        check_limits(
+            {"pool": self.pool, "workers": self.workers},
+            {"pool": OneOf(tuple(POOLS)), "workers": Limit(1, 64, whole=True)},
+        )
+        self.detector.check()
+
     def _fit(self, X: Any, learn: bool, groups: Any, held_out: Any, checkpoint: Any) -> Self:
-        if self.pool not in POOLS:
-            raise InvalidParameter(unknown_name("pool", self.pool, POOLS))
+        self.check()
+        if checkpoint and self.detector.random_state is None and self.detector.calibration:
+            raise InvalidParameter(
+                "random_state=None: a run kept in a checkpoint can't be found again, as other pictures would be kept "
+                "out for the cut; give a number"
+            )
         pictures = as_pictures(X)
         if len(pictures) < 2:
-            raise InvalidData(f"X has {len(pictures)} picture: at least 2 are needed")
+            raise InvalidData(f"X has {len(pictures)} picture{'s' * (len(pictures) != 1)}, at least 2 are needed")
         seed = drawn_seed(self.detector.random_state)
-        training, judged = sides(len(pictures), self.detector.calibration, stream(seed, ROWS), groups, held_out)
-        self.detector_: Detector = clone(self.detector).set_params(calibration=0.0)
-        rows = self._rows(pictures.take(training))
-        if learn:
-            self.detector_.fit(rows, checkpoint=checkpoint)
-        else:
-            self.detector_.fit_untrained(rows)
-        self.n_features_in_ = self.detector_.n_features_in_
+        calibration = self.detector.calibration
+        training, judged = sides(len(pictures), calibration, stream(seed, ROWS), groups, held_out, "pictures")
+        # One maker of rows for all that follows: what was decoded for the one is there for the other.
+        rows = WindowRows(pictures, self.view, self.workers)
+        detector: Detector = clone(self.detector).set_params(calibration=0.0)
+        taught = rows.take(rows.of(*training.tolist()))
+        self.detector_ = detector.fit(taught, checkpoint=checkpoint) if learn else detector.fit_untrained(taught)
+        self.n_features_in_ = detector.n_features_in_
         self.split_ = {"train": len(training), "calibrate": len(pictures) - len(training)}
-        few = judged[: max(2, self.detector_.cut_rows * len(training) // max(len(rows), 1))]
-        cut = pictures.take(np.sort(few))
-        self.offset_ = -quantile_cut(self.anomaly_score(cut), self.detector.contamination)
-        scaled_on = np.unique(np.linspace(0, len(cut) - 1, SCALED_ON).astype(np.int64))
-        pixels: dict[str, list[NDArray[Any]]] = {}
-        for maps in self.maps(cut.take(scaled_on)):
-            for name, values in maps.items():
-                pixels.setdefault(name, []).append(values.ravel())
-        self.map_scale_ = {name: float(np.quantile(np.concatenate(v), SCALE_SHARE)) for name, v in pixels.items()}
+        few = np.sort(judged[: max(2, detector.cut_rows * len(pictures) // len(rows))]).tolist()
+        self.offset_ = -quantile_cut(self._pooled(self._row_scores(rows, few)), self.detector.contamination)
+        evenly = np.unique(np.linspace(0, len(few) - 1, SCALED_ON).astype(np.int64))
+        self.map_scale_ = self._measured(self._maps(rows, [few[at] for at in evenly]))
         return self
-
-    def _rows(self, pictures: Pictures) -> WindowRows:
-        return WindowRows(pictures, self.view, self.workers)
 
     def _received(self, X: Any) -> WindowRows:
         check_is_fitted(self, "detector_")
         pictures, channels = as_pictures(X), self.detector_.preprocess_.shape[0]
+        if not len(pictures):
+            raise InvalidData("X has no picture, at least 1 is needed")
         if pictures.channels != channels:
-            raise InvalidData(f"the pictures have {pictures.channels} channels, the detector was fitted on {channels}")
-        return self._rows(pictures)
+            raise InvalidData(f"the pictures' channels are {pictures.channels}, those that were fitted are {channels}")
+        return WindowRows(pictures, self.view, self.workers)
 
     def row_scores(self, X: Any) -> list[Scores]:
         """Return the scores of each picture's rows, in the order of `view.windows`."""
         rows = self._received(X)
-        scores = self.detector_.anomaly_score(rows)
-        return [scores[rows.of(at)] for at in range(len(rows.pictures))]
+        return self._row_scores(rows, range(len(rows.pictures)))
+
+    def _row_scores(self, rows: WindowRows, which: Sequence[int]) -> list[Scores]:
+        scores = self.detector_.anomaly_score(rows.take(rows.of(*which)))
+        return np.split(scores, np.cumsum(rows.counts[list(which)])[:-1])
+
+    def _pooled(self, scores: Sequence[Scores]) -> Scores:
+        return np.array([POOLS[self.pool](each) for each in scores], dtype=np.float64)
 
     def anomaly_score(self, X: Any) -> Scores:
         """Return how anomalous each picture is, (n,) float64; higher = more anomalous."""
-        return np.array([POOLS[self.pool](scores) for scores in self.row_scores(X)], dtype=np.float64)
+        return self._pooled(self.row_scores(X))
 
     def score_samples(self, X: Any) -> Scores:
         """Return −`anomaly_score`."""
@@ -171,35 +195,57 @@ class PictureDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     def maps(self, X: Any) -> list[Maps]:
         """Return for each picture its maps by name, (height, width) float32 in the picture's own pixels.
 
-        Those of :mod:`ringfence.maps`, and with windows "score": the mean score of the windows that a pixel lies in.
+        Those of :mod:`ringfence.maps`, and with `Patches` "score": the mean score of the windows that a pixel lies in.
         """
-        rows = self._received(X)
-        found: list[Maps] = []
-        with steps_bar(len(rows.pictures), "maps", show=bool(self.detector_.verbose)) as bar:
-            for batch in _batches(rows.counts, ROWS_AT_ONCE):
-                index = np.concatenate([rows.of(at) for at in batch])
-                made = row_maps(self.detector_, rows.take(index))
-                if rows.counts.max() > 1:
-                    flat = self._quiet_scores(rows, index).astype(np.float32)
-                    made["score"] = np.broadcast_to(flat[:, None, None], (len(flat), *self.view.shape))
-                start = 0
-                for at in batch:
-                    end = start + rows.counts[at]
-                    size = rows.pictures.sizes[at]
-                    found.append({name: self.view.stitch(v[start:end], *size) for name, v in made.items()})
-                    start = end
-                    bar.update()
-        return found
+        return list(self.each_maps(X))
 
-    def _quiet_scores(self, rows: WindowRows, index: NDArray[np.int64]) -> Scores:
-        verbose, self.detector_.verbose = self.detector_.verbose, 0
-        try:
-            return self.detector_.anomaly_score(rows.take(index))
-        finally:
-            self.detector_.verbose = verbose
+    def each_maps(self, X: Any) -> Iterator[Maps]:
+        """Make what `maps` returns picture by picture, where all of them would not fit into memory."""
+        rows = self._received(X)
+        with steps_bar(len(rows.pictures), "maps", show=bool(self.detector_.verbose)) as bar:
+            for maps in self._maps(rows, range(len(rows.pictures))):
+                yield maps
+                bar.update()
+
+    def _maps(self, rows: WindowRows, which: Sequence[int]) -> Iterator[Maps]:
+        quiet = copy(self.detector_)  # one bar is enough
+        quiet.verbose = 0
+
+        def work(some: LazyRows) -> Maps:
+            made = row_maps(quiet, some)
+            if isinstance(self.view, Patches):
+                flat = quiet.anomaly_score(some).astype(np.float32)
+                made["score"] = np.broadcast_to(flat[:, None, None], (len(flat), *self.view.shape))
+            return made
+
+        return self._stitched(rows, which, work)
+
+    def _stitched(
+        self, rows: WindowRows, which: Sequence[int], work: Callable[[LazyRows], Mapping[str, NDArray[Any]]]
+    ) -> Iterator[Maps]:
+        """Make maps of rows, (n, height, width) by name, and put together those of each picture."""
+        for batch in _batches(rows.counts[list(which)], PIXELS_AT_ONCE // math.prod(self.view.shape)):
+            pictures = [which[at] for at in batch]
+            made = work(rows.take(rows.of(*pictures)))
+            start = 0
+            for at in pictures:
+                end = start + rows.counts[at]
+                yield {name: self.view.stitch(v[start:end], *rows.pictures.sizes[at]) for name, v in made.items()}
+                start = end
+
+    def _measured(self, each: Iterator[Maps]) -> dict[str, float]:
+        """The scale of each map, over all pictures."""
+        pixels: dict[str, list[NDArray[Any]]] = {}
+        for maps in each:
+            for name, values in maps.items():
+                step = math.ceil(math.sqrt(values.size / SCALED_PIXELS))
+                pixels.setdefault(name, []).append(values[::step, ::step].flatten())
+        return {name: float(np.quantile(np.concatenate(v), SCALE_SHARE)) for name, v in pixels.items()}
 
     def reconstruct(self, X: Any) -> list[NDArray[np.float32]]:
         """Return what the generator makes of each picture, (channels, height, width); overlapping windows averaged.
+
+        In the units of the pictures that were fitted, 0 to 1 where they came from files.
 
         Raises
         ------
@@ -207,14 +253,20 @@ class PictureDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             If the method has no reconstruction.
         """
         rows = self._received(X)
-        remake = getattr(self.detector_, "reconstruct", None)
+        quiet = copy(self.detector_)
+        quiet.verbose = 0
+        remake = getattr(quiet, "reconstruct", None)
         if remake is None:
-            raise InvalidParameter(f"{type(self.detector_).__name__} does not reconstruct")
+            raise InvalidParameter(f"{type(quiet).__name__} does not reconstruct")
+
+        def work(some: LazyRows) -> Maps:
+            return {str(channel): plane for channel, plane in enumerate(np.moveaxis(remake(some), 1, 0))}
+
         found = []
-        for at in range(len(rows.pictures)):
-            made = remake(rows.take(rows.of(at)))
-            size = rows.pictures.sizes[at]
-            found.append(np.stack([self.view.stitch(made[:, c], *size) for c in range(made.shape[1])]))
+        with steps_bar(len(rows.pictures), "reconstructing", show=bool(self.detector_.verbose)) as bar:
+            for planes in self._stitched(rows, range(len(rows.pictures)), work):
+                found.append(np.stack([*planes.values()]))
+                bar.update()
         return found
 
     def save(self, folder: str | Path) -> Path:
@@ -222,7 +274,7 @@ class PictureDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self, "offset_")
         facts = {
             "view": view_facts(self.view), "pool": self.pool, "offset": self.offset_,
-            "map_scale": self.map_scale_, "split": self.split_, "calibration": self.detector.calibration,
+            "map_scale": self.map_scale_, "split": self.split_, "calibration": float(self.detector.calibration),
         }  # fmt: skip
         return persist.save(self.detector_, Path(folder), facts)
 

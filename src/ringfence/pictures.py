@@ -1,23 +1,19 @@
-"""Pictures of any size, in memory or in files, and the rows of one shape that a view makes of them."""
+"""Pictures of any size, in memory or to be read from files."""
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections import OrderedDict
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .exceptions import InvalidData
-from .lazy import LazyRows
-from .views import View
 
 Floats = NDArray[np.float32]
 
-CACHED_BYTES: Final = 256 * 2**20
-"""What decoded pictures may take of memory before the longest unused are dropped and decoded again when needed."""
+COLOURS: Final = (1, 3, 4)
+"""Numbers of channels; an axis of that length at a picture's end is taken for one of channels at the wrong place."""
 
 
 class Pictures(ABC):
@@ -107,87 +103,36 @@ class Arrays(Pictures):
 
 
 def _picture(array: Any, at: int) -> Floats:
-    found = np.asarray(array, dtype=np.float32)
+    try:
+        with np.errstate(over="ignore"):  # becomes infinite, and is refused below
+            found = np.asarray(array, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise InvalidData(f"picture {at} is no array of numbers: {error}") from error
     found = found[None] if found.ndim == 2 else found
     if found.ndim != 3 or 0 in found.shape:
-        raise InvalidData(f"picture {at} has the shape {found.shape}: (height, width) or (channels, height, width)")
+        raise InvalidData(
+            f"picture {at} has the shape {np.shape(array)}; allowed are (height, width) and (channels, height, width)"
+        )
+    if found.shape[2] in COLOURS and found.shape[0] > max(COLOURS):
+        raise InvalidData(
+            f"picture {at} has the shape {found.shape}, channels at the end: they come first, "
+            "(channels, height, width), as np.moveaxis(picture, -1, 0) puts them"
+        )
     if not np.isfinite(found).all():
         raise InvalidData(f"picture {at} holds NaN or infinite values")
     return np.ascontiguousarray(found)
 
 
 def as_pictures(x: Any) -> Pictures:
-    """Take pictures as they are, or make them of a sequence of arrays or an array (n, [channels,] height, width)."""
-    return x if isinstance(x, Pictures) else Arrays(list(x))
+    """Take pictures as they are, or make them of a sequence of arrays or an array (n, [channels,] height, width).
 
-
-@final
-class WindowRows(LazyRows):
-    """The rows that a view makes of pictures, one picture after the other.
-
-    What was decoded is kept up to `CACHED_BYTES`, so that a folder larger than memory can be trained on.
-
-    Parameters
-    ----------
-    workers
-        Threads that decode.
+    Raises
+    ------
+    InvalidData
+        If they are nothing of the kind.
     """
-
-    def __init__(self, pictures: Pictures, view: View, workers: int = 1) -> None:
-        self.pictures, self.view, self.workers = pictures, view, workers
-        self.counts = np.array([_count(pictures, view, at) for at in range(len(pictures))], dtype=np.int64)
-        self._ends = np.cumsum(self.counts)
-        self.shape = (int(self._ends[-1]) if len(self._ends) else 0, pictures.channels, *view.shape)
-        self._cache: OrderedDict[int, Floats] = OrderedDict()
-        self._cached = 0
-
-    def read(self, index: NDArray[np.int64]) -> Floats:
-        """Make rows, (len(index), channels, height, width), in that order."""
-        owners = np.searchsorted(self._ends, index, side="right")
-        made = np.empty((len(index), *self.shape[1:]), np.float32)
-        wanted = np.unique(owners).tolist()
-        for owner, kept in zip(wanted, self._kept(wanted), strict=True):
-            at = np.flatnonzero(owners == owner)
-            rows = kept if self.counts[owner] == 1 else self.view.rows(kept)
-            made[at] = rows[index[at] - (self._ends[owner] - self.counts[owner])]
-        return made
-
-    def _kept(self, owners: Sequence[int]) -> Iterator[Floats]:
-        """What is kept of some pictures: the row where there is one, the whole picture where windows are many."""
-        missing = [owner for owner in owners if owner not in self._cache]
-        found = {owner: self._cache[owner] for owner in owners if owner in self._cache}
-        for owner in found:
-            self._cache.move_to_end(owner)
-        if len(missing) > 1 and self.workers > 1:
-            with ThreadPoolExecutor(self.workers, thread_name_prefix="ringfence-decode") as pool:
-                decoded = pool.map(self._decoded, missing)
-                found.update((owner, self._remember(owner, one)) for owner, one in zip(missing, decoded, strict=True))
-        else:
-            found.update((owner, self._remember(owner, self._decoded(owner))) for owner in missing)
-        return (found[owner] for owner in owners)
-
-    def _decoded(self, owner: int) -> Floats:
-        picture = self.pictures.read(owner)
-        return self.view.rows(picture) if self.counts[owner] == 1 else picture
-
-    def _remember(self, owner: int, kept: Floats) -> Floats:
-        self._cache[owner] = kept
-        self._cached += kept.nbytes
-        while self._cached > CACHED_BYTES:
-            self._cached -= self._cache.popitem(last=False)[1].nbytes
-        return kept
-
-    def of(self, picture: int) -> NDArray[np.int64]:
-        """Numbers of a picture's rows."""
-        return np.arange(self._ends[picture] - self.counts[picture], self._ends[picture])
-
-    def digest(self) -> str:
-        """Of the pictures and the view."""
-        return f"{self.pictures.digest()} {self.view!r}"
-
-
-def _count(pictures: Pictures, view: View, at: int) -> int:
-    try:
-        return view.count(*pictures.sizes[at])
-    except InvalidData as error:
-        raise InvalidData(f"'{pictures.names[at]}': {error}") from error
+    if isinstance(x, Pictures):
+        return x
+    if isinstance(x, str) or not isinstance(x, Iterable):
+        raise InvalidData(f"X is of type {type(x).__name__}: allowed are pictures and sequences of arrays")
+    return Arrays(list(x))

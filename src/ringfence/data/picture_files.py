@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import final
 
 import numpy as np
@@ -25,6 +26,9 @@ class PictureFiles(Pictures):
         At least one.
     channels
         1, 3 or 4; None takes what holds all of them (`channels_of`).
+
+    A file that is written again afterwards is refused when it is read: half of a fit would see the one picture, half
+    the other.
     """
 
     def __init__(self, files: Sequence[PictureFile], channels: int | None = None) -> None:
@@ -32,17 +36,29 @@ class PictureFiles(Pictures):
         self.channels = channels_of([file.header for file in files]) if channels is None else channels
         self.sizes = [(file.header.height, file.header.width) for file in self.files]
         self.names = [file.name for file in self.files]
+        self._stamps = [_stamp(file.path) for file in self.files]
 
     def read(self, at: int) -> NDArray[np.float32]:
-        """Decode one picture, (channels, height, width), 0 to 1."""
-        return decode(self.files[at].path, self.channels)
+        """Decode one picture, (channels, height, width), 0 to 1.
+
+        Raises
+        ------
+        InvalidData
+            If the file is gone, damaged, or not the one that was found.
+        """
+        path, now = self.files[at].path, _stamp(self.files[at].path)
+        if not now:
+            raise InvalidData(f"'{path}' is no longer there, or can't be read any more")
+        picture = decode(path, self.channels)
+        if now != self._stamps[at] or picture.shape[1:] != self.sizes[at]:
+            raise InvalidData(f"'{path}' has changed since the folder was read: read the folder again")
+        return picture
 
     def digest(self) -> str:
-        """Of names, sizes and times of the files."""
+        """Of names, sizes and times of the files, as they were found."""
         digest = hashlib.sha256(str(self.channels).encode())
-        for file in self.files:
-            stat = file.path.stat()
-            digest.update(f"{file.name} {stat.st_size} {stat.st_mtime_ns}".encode())
+        for file, stamp in zip(self.files, self._stamps, strict=True):
+            digest.update(f"{file.name} {stamp}".encode())
         return digest.hexdigest()
 
     def faults(self, workers: int = 2) -> dict[int, str]:
@@ -58,3 +74,12 @@ class PictureFiles(Pictures):
         with ThreadPoolExecutor(workers, thread_name_prefix="ringfence-decode") as pool:
             found = pool.map(fault, range(len(self)))
             return {at: text for at, text in enumerate(found) if text is not None}
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """Size in bytes and time of the last change; None where there is no such file."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_size, stat.st_mtime_ns
