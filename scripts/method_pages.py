@@ -36,10 +36,12 @@ SETTLED = (
 def main(out: Path) -> None:
     """Write the pages and their index."""
     out.mkdir(parents=True, exist_ok=True)
-    found = [s for folder in sorted((ROOT / "records").iterdir()) if folder.is_dir() for s in _sections(folder)]
+    folders = sorted(path.parent for path in (ROOT / "records").glob("*/records.jsonl"))
+    found = [s for folder in folders for s in _sections(folder)]
     for name, cls in methods().items():
         (out / f"{name}.md").write_text(page(name, cls, found), encoding="utf-8")
     (out / "README.md").write_text(index(), encoding="utf-8")
+    (out / "choosing.md").write_text(choosing(found), encoding="utf-8")
 
 
 def _sections(folder: Path) -> list[tuple[str, Section]]:
@@ -54,6 +56,46 @@ def index() -> str:
     ]
     heads = ("method", "idea", "year", "scoring", "source")
     return "\n".join([MADE, "", "# Methods", "", *_markdown(heads, rows), "", *SETTLED, ""])
+
+
+def choosing(found: list[tuple[str, Section]]) -> str:
+    """Say what each method needs and gives, and where the records put it."""
+    rows = []
+    for name, cls in methods().items():
+        remakes = "yes" if hasattr(cls, "code") else "no"
+        maps = "residual, feature" if hasattr(cls, "code") else "gradient"
+        rows.append((f"[{name}]({name}.md)", ", ".join(cls.info.kinds), cls.info.cost, remakes, maps))
+    heads = ("method", "data", "cost of scoring", "reconstructs", "maps of pictures")
+    lines = [MADE, "", "# Which method to pick", "", *CHOICE, "", *_markdown(heads, rows), ""]
+    for folder, section in found:
+        place = ", ".join(p for p in section.place if p)
+        lines += [f"## {place} (`records/{folder}`)", "", *_markdown(RANKED, _ranked(section)), ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+CHOICE = (
+    "From the records, not from opinion. Two questions decide before any figure does: must the method show what it",
+    "would have expected (then it must reconstruct), and may scoring a row take a search of hundreds of steps (then",
+    "AnoGAN is possible). The rest is measured below: mean AUROC over cases and seeds, what training added to the same",
+    "networks untrained, and the seconds of a whole run on one CPU core. Baselines (*slanted*) stand in the same",
+    "tables: where a nearest neighbour wins and you need no generator, take the nearest neighbour.",
+)
+RANKED = ("method", "AUROC", "sd over seeds", "gain over untrained", "seconds a run")
+
+
+def _ranked(section: Section) -> list[tuple[str, ...]]:
+    """Who did how well in one place, best first."""
+    rows = []
+    for row in section.rows:
+        if row.name.role == "untrained":
+            continue
+        mark = "*" if row.name.role == "baseline" else ""
+        gain = share(row.gain.mean, "+").text if row.gain else ""
+        seconds = row.spread(lambda record: record.get("wall_s")).mean
+        auroc = row.metric("auroc")
+        label = f"{mark}{row.name.label}{mark}"
+        rows.append((label, share(auroc.mean).text, share(auroc.sd).text, gain, f"{seconds:,.1f}"))
+    return rows
 
 
 def page(name: str, cls: type[Detector], found: list[tuple[str, Section]]) -> str:
