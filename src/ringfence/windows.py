@@ -3,6 +3,7 @@
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import lru_cache
 from itertools import islice
 from typing import Any, Final, final
 
@@ -49,6 +50,7 @@ class WindowRows(LazyRows):
         self.counts = np.array([_count(pictures, view, at) for at in range(len(pictures))], dtype=np.int64)
         self._ends = np.cumsum(self.counts)
         self.shape = (int(self.counts.sum()), pictures.channels, *view.shape)
+        self._boxes = lru_cache(64)(view.windows)
         self._cache: OrderedDict[int, NDArray[Any]] = OrderedDict()
         self._cached = 0
 
@@ -59,9 +61,14 @@ class WindowRows(LazyRows):
         for owner, kept in self._kept(np.unique(owners).tolist()):
             at = np.flatnonzero(owners == owner)
             within = index[at] - (self._ends[owner] - self.counts[owner])
-            whole = unpacked(kept)
-            made[at] = whole[within] if self.counts[owner] == 1 else self.view.rows(whole, within)
+            made[at] = unpacked(kept)[within] if self.counts[owner] == 1 else self._cut(kept, within)
         return made
+
+    def _cut(self, kept: NDArray[Any], within: NDArray[np.int64]) -> Floats:
+        """Some windows of a picture; each needs no more than its own part, and the rest may be large."""
+        boxes = self._boxes(*kept.shape[1:])[within].tolist()
+        parts = [unpacked(kept[:, top:bottom, left:right]) for top, left, bottom, right in boxes]
+        return np.concatenate([self.view.rows(part) for part in parts])
 
     def _kept(self, owners: list[int]) -> Iterator[tuple[int, NDArray[Any]]]:
         """What is kept of some pictures, those at hand first; others a few at a time, as they may be large."""
