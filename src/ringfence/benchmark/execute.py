@@ -27,10 +27,8 @@ from ..preprocess import ConstantColumns
 from ..protocol import Split, subsample_test
 from ..scoring import weighted_sum
 from .baselines import BASELINES
+from .bench import Arrays, Prepared, Record
 from .job import Job
-
-Arrays = dict[str, NDArray[Any]]
-Record = dict[str, Any]
 
 # Generated rows whose scores a report shows, fewer where each has to be searched for.
 GENERATED, SEARCHED = 500, 100
@@ -86,19 +84,10 @@ def _executed(job: Job, setting: Setting) -> tuple[Record, Arrays]:
     wall, cpu = time.perf_counter(), time.process_time()
     arrays: Arrays = {}
     try:
-        rows = built_in(job.benchmark).load(setting.data_dir)
-        whole = rows.split(job.case, job.seed)
-        split = _limited(whole, job)
-        x, test = rows.x[split.train], rows.x[split.test]
-        record |= {
-            "protocol": split.name, "budget": job.budget(len(whole.train), len(whole.test)),
-            "n_train": len(x), "n_test": len(test),
-            "data_sha256": sha256_of(x, test, split.anomaly),
-        }  # fmt: skip
+        prepared = job.bench.prepare(job) if job.bench else _rows(job, setting)
+        record |= prepared.facts
         wall, cpu = time.perf_counter(), time.process_time()
-        found, arrays = _judge_baseline(job, x, test, split) if job.role == "baseline" else _judge(job, x, test, split)
-        if rows.columns and arrays:
-            arrays["columns"] = np.array(rows.columns)
+        found, arrays = prepared.judge(job)
         record |= found | {"status": "ok"}
     except RingfenceError as error:
         record |= {"status": f"failed: {error}"}
@@ -111,7 +100,29 @@ def _executed(job: Job, setting: Setting) -> tuple[Record, Arrays]:
     }, arrays
 
 
-def _limited(split: Split, job: Job) -> Split:
+def _rows(job: Job, setting: Setting) -> Prepared:
+    """Rows of a set known by name."""
+    rows = built_in(job.benchmark).load(setting.data_dir)
+    whole = rows.split(job.case, job.seed)
+    split = limited(whole, job)
+    x, test = rows.x[split.train], rows.x[split.test]
+    work = _judge_baseline if job.role == "baseline" else _judge
+
+    def judge(job: Job) -> tuple[Record, Arrays]:
+        found, arrays = work(job, x, test, split)
+        return found, arrays | {"columns": np.array(rows.columns)} if rows.columns and arrays else arrays
+
+    return Prepared(
+        {
+            "protocol": split.name, "budget": job.budget(len(whole.train), len(whole.test)),
+            "n_train": len(x), "n_test": len(test), "data_sha256": sha256_of(x, test, split.anomaly),
+        },
+        judge,
+    )  # fmt: skip
+
+
+def limited(split: Split, job: Job) -> Split:
+    """Return the rows that a job's limits leave."""
     if job.train_rows is not None and job.train_rows < len(split.train):
         rng = np.random.default_rng(job.seed)
         train = np.sort(rng.permutation(split.train)[: job.train_rows])
@@ -161,9 +172,14 @@ def _arrays(det: Detector, scores: NDArray[Any], test: NDArray[Any], split: Spli
     }  # fmt: skip
     if hasattr(det, "reconstruct"):
         arrays["top_remade"] = det.reconstruct(test[top])
+    return arrays | losses_of(det)
+
+
+def losses_of(det: Detector) -> Arrays:
+    """Return the mean of every loss term by epoch, of the last stage."""
     last = [entry for entry in det.history_ if entry["stage"] == det.history_[-1]["stage"]]
     terms = [k for k in last[0] if k not in ("stage", "epoch")]
-    return arrays | {"terms": np.array(terms), "losses": np.array([[entry[t] for t in terms] for entry in last])}
+    return {"terms": np.array(terms), "losses": np.array([[entry[t] for t in terms] for entry in last])}
 
 
 @cache

@@ -15,6 +15,7 @@ from ..persist import plain
 from ..presets import parameters
 from ..registry import method_named
 from .baselines import BASELINES
+from .bench import Bench
 
 # A quick run takes so many steps at most, at a rate that learns in so few; its record says so.
 QUICK_STEPS = 300
@@ -38,7 +39,10 @@ class Job:
     quick
         A budget of a few hundred steps.
     train_rows, test_rows
-        Seeded choices of so many rows; None takes all (1,000 test rows for methods that search).
+        Seeded choices of so many rows (of pictures in a folder); None takes all (1,000 test rows for methods that
+        search).
+    bench
+        The data, where they are no set known by name.
     """
 
     benchmark: str
@@ -52,6 +56,7 @@ class Job:
     quick: bool = False
     train_rows: int | None = None
     test_rows: int | None = None
+    bench: Bench | None = None
 
     @cached_property
     def id(self) -> str:
@@ -60,7 +65,9 @@ class Job:
         A default, a preset or a quick budget that was changed makes another run of the same words, so that no folder
         passes old runs off as its own. Records of earlier versions keep the identities they were written with.
         """
-        what = [asdict(self), self._resolved(), __version__]
+        words = asdict(replace(self, bench=None))
+        del words["bench"]  # sets known by name keep the identities that they had before there were others
+        what = [words, self._resolved(), __version__, *([self.bench.identity()] if self.bench else [])]
         return hashlib.sha256(json.dumps(what, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
     def _resolved(self) -> Mapping[str, Any]:
@@ -77,7 +84,10 @@ class Job:
         return SEARCHED_ROWS if searches and self.test_rows is None else self.test_rows
 
     def budget(self, train: int | None = None, test: int | None = None) -> str:
-        """Return the budget in words, as the record states it, for so many training and test rows to choose from."""
+        """Return the budget in words, as the record states it, for so many training and test rows to choose from.
+
+        Their numbers are no part of it: cases differ in them, and a budget is part of a name.
+        """
         printed = parameters(self.method, self.preset, self.variant).get("epochs") if self.preset else None
         epochs = self.changes.get("epochs", printed)
         preset = f" of the preset's {printed}" if printed else ""
@@ -106,4 +116,4 @@ class Job:
 
 
 def _chosen(rows: int | None, available: int | None, what: str) -> str:
-    return f"{rows:,} of {available:,} {what} rows" if rows and available and rows < available else ""
+    return f"{rows:,} {what} rows" if rows and available and rows < available else ""

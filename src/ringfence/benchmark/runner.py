@@ -23,7 +23,8 @@ from ..exceptions import InvalidData, InvalidParameter, unknown_name
 from ..progress import steps_bar
 from ..registry import methods
 from .baselines import BASELINES
-from .execute import Arrays, Record, Setting, blank, execute, failed
+from .bench import Arrays, Bench, Record
+from .execute import Setting, blank, execute, failed
 from .job import Job
 from .records import read_records
 
@@ -47,8 +48,11 @@ def plan(
     train_rows: int | None = None,
     test_rows: int | None = None,
     baselines: bool = True,
+    bench: Bench | None = None,
 ) -> list[Job]:
     """Return the jobs of a benchmark: for every case and seed each method, its untrained self, and the baselines.
+
+    `bench` is the data of `benchmark` where that is no set known by name.
 
     Raises
     ------
@@ -56,7 +60,7 @@ def plan(
         For an unknown benchmark, case, method, preset or hyperparameter, or a value out of its range; before
         anything runs.
     """
-    known = built_in(benchmark)
+    known = bench or built_in(benchmark)
     if "random_state" in (changes or {}):
         raise InvalidParameter("random_state: a benchmark takes it from its seeds; set seeds instead")
     for name, value, least in (
@@ -78,13 +82,13 @@ def plan(
             for method in methods_ or methods():
                 job = Job(
                     benchmark, case, seed, "trained", method, kind, preset, dict(changes or {}), quick, train_rows,
-                    test_rows,
+                    test_rows, bench,
                 )  # fmt: skip
                 jobs += [job, job.untrained()]
             if baselines:
                 jobs += [
-                    Job(benchmark, case, seed, "baseline", b, train_rows=train_rows, test_rows=test_rows)
-                    for b in BASELINES
+                    Job(benchmark, case, seed, "baseline", b, train_rows=train_rows, test_rows=test_rows, bench=bench)
+                    for b in (bench.baselines if bench else BASELINES)
                 ]
     return jobs
 
@@ -103,7 +107,7 @@ def run(jobs: Sequence[Job], out: Path, setting: Setting, *, workers: int = 1, v
     """
     if workers < 1:
         raise InvalidParameter(f"workers={workers}: allowed are whole numbers ≥ 1")
-    for name in dict.fromkeys(job.benchmark for job in jobs):
+    for name in dict.fromkeys(job.benchmark for job in jobs if job.bench is None):
         built_in(name).load(setting.data_dir)
     try:
         (out / RUNS).mkdir(parents=True, exist_ok=True)
@@ -148,7 +152,7 @@ def _each(jobs: Sequence[Job], setting: Setting, workers: int) -> Iterator[tuple
     forks = "forkserver" in multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("forkserver" if forks else None)
     if forks:
-        context.set_forkserver_preload(["ringfence.benchmark.execute", "torch._dynamo"])
+        context.set_forkserver_preload(["ringfence.benchmark", "torch._dynamo"])
         _start_server()
     waiting = list(reversed(jobs))
     running: dict[Connection, tuple[BaseProcess, Job]] = {}

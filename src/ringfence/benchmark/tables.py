@@ -7,10 +7,13 @@ from typing import Any, NamedTuple
 
 from .. import presets, registry
 from ..exceptions import InvalidParameter
-from .records import CUT, FIGURES, Gain, Name, Place, Record, Row, Section, name_of, number, sections
+from .records import CUT, FIGURES, Gain, Name, Place, Record, Row, Section, Spread, name_of, number, sections
 
 LEAST_GAIN = 0.10
 """AUROC that training must add, or the method is named as one that did not clearly learn."""
+
+PIXEL_FIGURES = {"pixel_auroc": "AUROC", "pro": "PRO", "pixel_ap": "AP"}
+"""Keys of `ringfence.pixels.evaluate_pixels` and their heads."""
 
 
 class Cell(NamedTuple):
@@ -59,9 +62,9 @@ _WHO = ("method", "variant", "budget", "role")
 
 
 def tables(section: Section) -> list[Table]:
-    """Build a section's tables: AUROC, cuts, score kinds and parts, and published numbers if there are."""
-    made = [_auroc_table(section), _cuts_table(section), _parts_table(section), _published_table(section)]
-    return [made[0], made[1], *(table for table in made[2:] if table.rows)]
+    """Build a section's tables: AUROC, cuts, and as far as there are: pixels, windows, parts, published numbers."""
+    more = (_pixels_table(section), _windows_table(section), _parts_table(section), _published_table(section))
+    return [_auroc_table(section), _cuts_table(section), *(table for table in more if table.rows)]
 
 
 def _auroc_table(section: Section) -> Table:
@@ -71,14 +74,14 @@ def _auroc_table(section: Section) -> Table:
         rows.append(
             (
                 *_who(section, row),
-                *(share(row.metric("auroc", case).mean) for case in section.cases),
                 *map(share, mean),
                 share(gain.untrained),
                 *(share(value, "+") for value in gain[:3]),
+                *(share(row.metric("auroc", case).mean) for case in section.cases),
             )
         )
-    heads = (*_WHO, *section.cases, "mean", "sd", "untrained", "gain", "95% low", "95% high")
-    title = "AUROC by case, their mean, sd over seeds; gain over the untrained self with its 95 % interval"
+    heads = (*_WHO, "mean", "sd", "untrained", "gain", "95% low", "95% high", *section.cases)
+    title = "AUROC: mean of the cases, sd over seeds; gain over the untrained self with its 95 % interval; each case"
     return Table(title, heads, tuple(rows))
 
 
@@ -100,6 +103,46 @@ def _cuts_table(section: Section) -> Table:
     return Table(title, heads, tuple(rows))
 
 
+def _pixels_table(section: Section) -> Table:
+    rows = []
+    for row in section.rows:
+        for name in _found(row, "pixels"):
+            ours = [_spread(row, "pixels", name, figure) for figure in PIXEL_FIGURES]
+            foil = [_spread(row.untrained, "pixels", name, figure).mean for figure in PIXEL_FIGURES]
+            shown = [share(value) for spread in ours for value in spread]
+            rows.append((*_who(section, row), Cell(name), *shown, *map(share, foil)))
+    shown_heads = [head for figure in PIXEL_FIGURES.values() for head in (figure, f"sd {figure}")]
+    heads = (*_WHO, "map", *shown_heads, *(f"untrained {figure}" for figure in PIXEL_FIGURES.values()))
+    return Table("Pixels: how well each map finds the masks' pixels; means and sd over seeds", heads, tuple(rows))
+
+
+def _windows_table(section: Section) -> Table:
+    rows = []
+    for row in section.rows:
+        for name in _found(row, "windows"):
+            foil = _spread(row.untrained, "windows", name, "auroc").mean
+            counts = (_amount(_spread(row, "windows", name, key).mean) for key in ("abnormal", "windows"))
+            ours = map(share, _spread(row, "windows", name, "auroc"))
+            rows.append((*_who(section, row), Cell(name), *ours, share(foil), *counts))
+    heads = (*_WHO, "share of", "AUROC", "sd", "untrained", "abnormal", "windows")
+    title = "Windows: abnormal where more than .3 of union, window or defect overlap, as the GANomaly paper cuts them"
+    return Table(title, heads, tuple(rows))
+
+
+def _found(row: Row, what: str) -> list[str]:
+    """Maps or readings that the records of a row have figures of."""
+    return list(dict.fromkeys(name for record in row.runs.values() for name in record.get(what) or {}))
+
+
+def _spread(row: Row | None, what: str, name: str, figure: str) -> Spread:
+    """Average one of those figures; NaN where it lacks."""
+
+    def of(record: Record) -> Any:
+        return ((record.get(what) or {}).get(name) or {}).get(figure)
+
+    return row.spread(of) if row else Spread(math.nan, math.nan)
+
+
 def _parts_table(section: Section) -> Table:
     rows = []
     for row in section.rows:
@@ -110,7 +153,7 @@ def _parts_table(section: Section) -> Table:
             shown = (*map(share, ours), share(foil), share(ours.mean - foil, "+"))
             rows.append((*_who(section, row), Cell(kind), Cell(name), *shown))
     heads = (*_WHO, "what", "name", "AUROC", "sd", "untrained", "gain")
-    title = "AUROC of every score kind and every single part, from the same fits and searches"
+    title = "AUROC of every score kind, single part and kind of defect, from the same fits and searches"
     return Table(title, heads, tuple(rows))
 
 

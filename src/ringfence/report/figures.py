@@ -85,6 +85,8 @@ def losses(kind: str, values: Array) -> str:
         for at, term in enumerate(values.T):
             _plot(axes, epochs, term[epochs - 1], style.term_line(at), dots=len(values) == 1)
         axes.set(xlabel="epoch", ylabel="loss")
+        if len(values) == 1:
+            axes.set_xlim(0, 2)  # a single epoch would get an axis of fractions
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
     return _drawn(kind, _FLAT, draw)
@@ -100,9 +102,19 @@ def picture(values: Array, low: float, high: float, colours: str) -> str:
         pixels = np.moveaxis(pixels, 0, -1) if len(pixels) == 3 else pixels.mean(axis=0)
     if pixels.ndim == 3:
         pixels = np.clip((pixels - low) / (high - low), 0.0, 1.0)
+    return _saved(lambda file, **more: imsave(file, pixels, vmin=low, vmax=high, cmap=colours, **more))
+
+
+def png(pixels: Array) -> str:
+    """Return colours, (height, width, 3) uint8, as the address of an embedded PNG."""
+    from matplotlib.image import imsave
+
+    return _saved(lambda file, **more: imsave(file, pixels, **more))
+
+
+def _saved(save: Callable[..., None]) -> str:
     file = io.BytesIO()
-    nothing: dict[Any, Any] = {"Software": None}
-    imsave(file, pixels, vmin=low, vmax=high, cmap=colours, format="png", metadata=nothing)
+    save(file, format="png", metadata={"Software": None})
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")
 
 

@@ -3,13 +3,14 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..benchmark import tables
 from ..benchmark.records import Name, Record, Section, sections
 from ..benchmark.tables import Cell
 from ..metrics import pr_points, roc_points
 from . import figures, style
+from .album import Scale, Strip, scales, strips
 from .rows import TopRow, top_rows
 from .runs import Run, Shown, picture_range, shown_in
 
@@ -33,6 +34,8 @@ class Method(NamedTuple):
     losses: str | None
     terms: tuple[Key, ...]
     top: tuple[TopRow, ...]
+    strips: tuple[Strip, ...]
+    scales: tuple[Scale, ...]
 
 
 class Case(NamedTuple):
@@ -126,6 +129,8 @@ def _facts(section: Section) -> dict[str, str]:
     def values(key: str) -> str:
         return ", ".join(dict.fromkeys(str(r[key]) for r in section.records if r.get(key) is not None)) or "-"
 
+    folders = any(r.get("folder") for r in section.records)
+    what = "pictures" if folders else "rows"
     versions: dict[str, None] = dict.fromkeys(
         f"{name} {version}" for r in section.records for name, version in (r.get("versions") or {}).items()
     )
@@ -134,12 +139,28 @@ def _facts(section: Section) -> dict[str, str]:
         "protocol": section.place.protocol,
         "cases": ", ".join(section.cases),
         "seeds": ", ".join(str(seed) for seed in sorted({r["seed"] for r in section.records})),
-        "rows trained on": _range(section.records, "n_train"),
-        "rows tested on": _range(section.records, "n_test"),
+        f"{what} trained on": _range(section.records, "n_train"),
+        f"{what} tested on": _range(section.records, "n_test"),
+        **(_counted(section) if folders else {}),
         "device": values("device"),
         "threads": values("threads"),
         "versions": ", ".join(versions) or "-",
         "commit": values("commit"),
+    }
+
+
+def _counted(section: Section) -> dict[str, str]:
+    """Say what a folder's pictures are, and how many rows the view makes of them."""
+    counts: Mapping[str, Any] = next(r["counts"] for r in section.records if r.get("counts"))
+    lacking = {
+        "without a mask": counts["anomalous_without_mask"],
+        "with an empty mask": counts["anomalous_with_empty_mask"],
+    }
+    told = ", ".join(f"{number} {how}" for how, number in lacking.items() if number)
+    return {
+        "windows": f"{counts['train_rows']:,} to train with, {counts['test_rows']:,} to test on",
+        "test pictures": ", ".join(f"{group} {number}" for group, number in counts["groups"].items()),
+        **({"not in pixel figures": f"{told} (anomalous)"} if told else {}),
     }
 
 
@@ -164,9 +185,10 @@ def _case(
     pr = [(*pr_points(run.scores, run.anomaly, limit=200), line) for run, line in order]
     lost = [one.row.name.label for one in shown if one.run is None]
     first = drawn[0][1] if drawn else None
+    what = "pictures" if any(r.get("folder") for r in section.records) else "rows"
     return Case(
         case,
-        f"{first.anomaly.sum():,} of {len(first.anomaly):,} test rows are anomalous" if first else "",
+        f"{first.anomaly.sum():,} of {len(first.anomaly):,} test {what} are anomalous" if first else "",
         ", ".join(lost),
         tuple(keys.values()),
         figures.curves(f"{place}/roc", roc, "false positive rate", "true positive rate") if drawn else "",
@@ -199,4 +221,6 @@ def _method(place: str, key: Key, one: Shown, run: Run, scale: tuple[float, floa
         None if drawn is None else figures.losses(f"{own}/losses", drawn),
         tuple(Key(style.term_line(i), term) for i, term in enumerate(terms)),
         tuple(top_rows(run, scale)),
+        strips(run),
+        scales(run),
     )

@@ -14,6 +14,8 @@ from ..benchmark.records import Record, Row, Section
 
 Array = NDArray[Any]
 
+_NONE = np.empty((0,))
+
 
 @dataclass(frozen=True, eq=False)
 class Run:
@@ -34,6 +36,8 @@ class Run:
         What one unit is in each column for the detector, (columns,) or one for all.
     columns
         (columns,) names.
+    album
+        Of a folder of pictures what `benchmark.album` has kept, by name without "album_".
     """
 
     scores: Array
@@ -47,6 +51,7 @@ class Run:
     top_remade: Array | None
     top_widths: Array | None
     columns: Array | None
+    album: dict[str, Array] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,9 +69,10 @@ def read_run(path: Path) -> Run | None:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             found = {name: file[name] for name in file.files}
         scores, anomaly = found["scores"].astype(np.float64), found["anomaly"].astype(bool)
-        top = found["top_index"].astype(np.int64)
+        # A run on a folder of pictures keeps no rows but an album.
+        top, rows = found.get("top_index", _NONE).astype(np.int64), found.get("top_rows", _NONE)
         whole = scores.shape == anomaly.shape == (len(scores),)
-        whole &= len(found["top_rows"]) == len(top) <= len(scores)
+        whole &= len(rows) == len(top) <= len(scores)
         threshold = float(found["threshold"])
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error):
         return None
@@ -75,7 +81,8 @@ def read_run(path: Path) -> Run | None:
     optional = {
         name: found.get(name) for name in ("generated", "losses", "terms", "top_remade", "top_widths", "columns")
     }
-    return Run(scores, anomaly, threshold, top_index=top, top_rows=found["top_rows"], **optional)
+    kept = {name.removeprefix("album_"): values for name, values in found.items() if name.startswith("album_")}
+    return Run(scores, anomaly, threshold, top_index=top, top_rows=rows, album=kept or None, **optional)
 
 
 def shown_in(section: Section, case: str, folder: Path) -> list[Shown]:

@@ -1,0 +1,46 @@
+"""Data that jobs run on, where they are no set known by name."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from .job import Job
+
+Arrays = dict[str, NDArray[Any]]
+Record = dict[str, Any]
+
+
+class Prepared(NamedTuple):
+    """A job's data, loaded: what the record says of them, and how they are judged."""
+
+    facts: Record
+    judge: Callable[["Job"], tuple[Record, Arrays]]
+
+
+class Bench(ABC):
+    """A user's own data as a benchmark.
+
+    Attributes
+    ----------
+    name
+        Of the benchmark.
+    cases
+        As in :class:`ringfence.data.BuiltIn`.
+    baselines
+        Those of `BASELINES` that make sense there.
+    """
+
+    name: ClassVar[str]
+    cases: ClassVar[Sequence[str]]
+    baselines: ClassVar[Sequence[str]]
+
+    @abstractmethod
+    def identity(self) -> Mapping[str, Any]:
+        """What makes a run on these data another run than on others, fit for JSON; no path of this machine."""
+
+    @abstractmethod
+    def prepare(self, job: "Job") -> Prepared:
+        """Load what a job needs; in the process that runs it."""
