@@ -114,7 +114,8 @@ def test_more_columns_than_rows(table: Callable[..., str]) -> None:
 
 
 def test_one_row_trains_nothing(table: Callable[..., str]) -> None:
-    assert "at least 2" in warned(inspect_data(table(rows=1), PLAIN))["nothing trains"]
+    text = warned(inspect_data(table(rows=1), PLAIN))["nothing trains"]
+    assert text == "1 row to train on, a fit needs at least 2: there are no more\n"
 
 
 def test_near_constant_columns_are_named_in_one_line(table: Callable[..., str]) -> None:
@@ -146,6 +147,30 @@ def test_a_column_all_missing_is_told_with_the_rest_instead_of_refused(table: Ca
     assert "--kind empty=skip" in warned(found)["refused"]
     assert len(found["columns"]) == 6
     assert warned(inspect_data(table(empty=[""] * N), Reading(kinds={"empty": "skip"}))) == {}
+
+
+def test_a_column_that_a_fit_would_refuse_is_told_with_its_row_in_the_file(table: Callable[..., str]) -> None:
+    days = ["2024-05-31"] * (N - 1) + ["soon"]
+    found = inspect_data(table(when=days, y=labels(40)), LABELLED)
+    assert "row 400, column 'when' is 'soon'" in warned(found)["refused"]
+    assert [c["kind"] for c in found["columns"]].count("faulty") == 1
+
+
+def test_columns_by_their_types_in_a_parquet_file(tmp_path: Path) -> None:
+    pd = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    rng = np.random.default_rng(0)
+    hours = pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.permutation(N), "h")
+    flags = pd.array([True, False, None, True] * (N // 4), dtype="boolean")
+    data = pd.DataFrame({"at": hours, "flag": flags, "size": rng.normal(size=N), "day": hours.date})
+    data.loc[3, "at"] = pd.NaT
+    data.to_parquet(tmp_path / "rows.parquet")
+    found = inspect_data(str(tmp_path / "rows.parquet"), PLAIN)
+    assert warned(found) == {}
+    at, flag, _, day = found["columns"]
+    assert (at["kind"], at["first"], at["last"]) == ("date", "2024-01-01", "2024-01-17 15:00")
+    assert (flag["kind"], flag["missing"], flag["matrix_columns"]) == ("boolean", N // 4, 3)
+    assert (day["kind"], day["last"]) == ("date", "2024-01-17")
 
 
 def test_a_number_that_looks_like_a_code(table: Callable[..., str]) -> None:
@@ -248,8 +273,11 @@ def test_copies_between_the_parts_of_a_split(table: Callable[..., str], tmp_path
 
 def test_an_anomaly_that_is_a_copy_of_a_normal_row(table: Callable[..., str]) -> None:
     columns = {name: [*values[: N - 1], values[50]] for name, values in clean().items()}
-    data = table(columns, y=[*labels(40)[:-1], "bad"])
-    assert "1 labelled anomalies are exact copies" in warned(inspect_data(data, LABELLED))["copies with another label"]
+    data = table(columns, y=[*labels(39)[:-1], "bad"])
+    assert (
+        "1 of 40 labelled anomalies are exact copies"
+        in warned(inspect_data(data, LABELLED))["copies with another label"]
+    )
 
 
 def test_groups_too_few_and_copies_across_them(table: Callable[..., str]) -> None:

@@ -52,6 +52,15 @@ def columns_are(names: Sequence[str], one: str, several: str) -> str:
     return f"column{'s' * (len(names) > 1)} {listed(names)} {one if len(names) == 1 else several}"
 
 
+def counted(count: int, noun: str) -> str:
+    """Say how many.
+
+    >>> counted(1, "rows"), counted(1200, "rows")
+    ('1 row', '1,200 rows')
+    """
+    return f"{count:,} {noun.removesuffix('s') if count == 1 else noun}"
+
+
 def share(part: int, whole: int) -> str:
     """Say a share in per cent, never 0 % of something or 100 % of less than all.
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -136,7 +136,10 @@ def look(frame: Frame, name: str, given: Mapping[str, str], sides: Sides, array:
     """
     column = frame[name]
     values = column[sides.training]
-    kind, reason, distinct, gaps = _understood(name, values, given.get(name), name in frame.worded)
+    worded = name in frame.worded
+    kind, reason, distinct, gaps = _understood(name, values, given.get(name), worded)
+    if kind == FAULTY and (whole := _understood(name, column, given.get(name), worded)).kind == FAULTY:
+        reason = whole.reason  # it names the row as the file counts it
     counts = array and kind == "identifier"
     if array and not gaps and kind in ("identifier", "number"):
         kind, reason = "number", "it counts the rows" if counts else "an array's columns are numbers"
@@ -153,15 +156,22 @@ def look(frame: Frame, name: str, given: Mapping[str, str], sides: Sides, array:
     return Look(name, kind, reason, len(values), gaps, distinct, **found)
 
 
-def _understood(name: str, values: Column, given: str | None, worded: bool) -> tuple[str, str, int, int]:
+class _Kind(NamedTuple):
+    kind: str
+    reason: str
+    distinct: int
+    missing: int
+
+
+def _understood(name: str, values: Column, given: str | None, worded: bool) -> _Kind:
     # With a column beside it, since a table of nothing but an identifier is refused.
     beside = Frame({name: values, _SIDE: np.zeros(len(values))}, worded=(name,) if worded else ())
     try:
         found = understand(beside, {} if given is None else {name: given})[0]
     except InvalidData as error:
         gaps = missing(values)
-        return FAULTY, str(error), len(set(values[~gaps].tolist())), int(gaps.sum())
-    return found.kind, found.reason, found.distinct, found.missing
+        return _Kind(FAULTY, str(error), len(set(values[~gaps].tolist())), int(gaps.sum()))
+    return _Kind(found.kind, found.reason, found.distinct, found.missing)
 
 
 def _top(values: Column) -> int:
@@ -197,7 +207,7 @@ def _of_dates(dates: NDArray[np.datetime64], tested: Column, name: str) -> dict[
     except InvalidData:  # a fit would not notice; scoring would say it
         later = np.array([], dtype="datetime64[us]")
     return {
-        "dates": tuple(str(day).removesuffix("T00:00:00.000000") for day in (first, last)),
+        "dates": tuple(str(np.datetime_as_string(day, "auto")).replace("T", " ") for day in (first, last)),
         "ascending": len(known) >= 20 and bool((np.diff(known) >= np.timedelta64(0)).all()),
         "beyond": int(((later < first) | (later > last)).sum()),
     }

@@ -119,7 +119,7 @@ def _layout(files: Sequence[PictureFile]) -> str:
 
 
 def _mode(file: PictureFile) -> str:
-    return f"{file.header.mode}, 16 bits" if file.header.bits == 16 else file.header.mode
+    return f"{file.header.mode} (16 bits)" if file.header.bits == 16 else file.header.mode
 
 
 def _spread(files: Sequence[PictureFile]) -> list[PictureFile]:

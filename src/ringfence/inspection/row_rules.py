@@ -7,7 +7,7 @@ import numpy as np
 
 from ..sources import Source
 from ..splits import CALIBRATE, SKIP, TEST, TRAIN
-from .advice import Advice, listed, share
+from .advice import Advice, counted, listed, share
 
 FEW_ROWS: Final = 100
 """Fewer rows than this are few to train a network on."""
@@ -41,8 +41,9 @@ def advise(
 
 def _few(source: Source, training: int, width: int, rows: str, few: int) -> Iterator[Advice]:
     if training < 2:
-        why = source.why.get(TEST) or source.why.get(SKIP) or "the split says so"
-        yield Advice("nothing trains", f"{training} {rows} to train on, a fit needs at least 2: {why}")
+        other = next((part for part in (TEST, SKIP, CALIBRATE) if (source.parts == part).any()), None)
+        why = "there are no more" if other is None else source.why.get(other, f"the others are to {other}")
+        yield Advice("nothing trains", f"{counted(training, rows)} to train on, a fit needs at least 2: {why}")
         return
     if training < few:
         yield Advice(
@@ -80,8 +81,8 @@ def _copied(source: Source, found: Mapping[str, int], training: int, rows: str) 
     if source.anomaly is not None and found["anomalies_in_training"]:
         yield Advice(
             "copies with another label",
-            f"{found['anomalies_in_training']:,} labelled anomalies are exact copies of normal {rows} that train: no"
-            " method can tell them apart; look at their labels",
+            f"{found['anomalies_in_training']:,} of {int(source.anomaly.sum()):,} labelled anomalies are exact copies of normal"
+            f" {rows} that train: no method can tell them apart; look at their labels",
         )
 
 

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from .advice import share, short
+from .advice import counted, share, short
 
 WIDTH: Final = 100
 COLUMNS_SHOWN: Final = 40
@@ -20,7 +20,7 @@ def render(found: Found) -> str:
 
 
 def _head(found: Found) -> Iterator[str]:
-    what = [f"{found['rows']:,} {'pictures' if found['kind'] == 'pictures' else 'rows'}"]
+    what = [counted(found["rows"], "pictures" if found["kind"] == "pictures" else "rows")]
     if found["columns"] is not None:
         what.append(f"{len(found['columns']):,} columns, {found['matrix_columns']:,} as the networks see them")
     if found["images"]:
@@ -96,9 +96,7 @@ def _view(found: Found) -> Iterator[str]:
     if view is None:
         return
     size = f"{view['height']}x{view['width']}" + (f", stride {view['stride']}" if "stride" in view else "")
-    rows = [
-        f"{view[f'{part}_rows']:,} rows to {part}" for part in ("train", "test") if view[f"{part}_rows"] is not None
-    ]
+    rows = [f"{counted(view[f'{part}_rows'], 'rows')} to {part}" for part in ("train", "test") if view[f"{part}_rows"]]
     yield f"as rows: {view['view']} {size}: {', '.join(rows) or 'can not be made'}"
 
 
@@ -132,7 +130,7 @@ def _warnings(found: Found) -> Iterator[str]:
 
 
 def _counts(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{name or 'the folder'} {count:,}" for name, count in counts.items())
+    return ", ".join(f"{count:,} {name}" for name, count in counts.items())
 
 
 def _table(lines: Mapping[str, str]) -> Iterator[str]:
