@@ -89,7 +89,9 @@ class PictureDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         Parameters
         ----------
         X
-            Normal pictures: `Pictures`, or arrays (height, width) or (channels, height, width) of any sizes.
+            Normal pictures: `Pictures`, or arrays (height, width) or (channels, height, width) of any sizes. Files
+            have values from 0 to 1; arrays may have others, the same in fitting and scoring. What scaling needs is
+            measured on up to 512 rows, evenly spread.
         y
             Ignored.
         groups, held_out, checkpoint

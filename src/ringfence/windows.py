@@ -88,6 +88,9 @@ class WindowRows(LazyRows):
         return packed(self.view.rows(picture) if self.counts[owner] == 1 else picture)
 
     def _remember(self, owner: int, kept: NDArray[Any]) -> None:
+        # A copy of this thread's making: a small array left where another thread decoded large ones keeps the memory
+        # around it from being given back or used again. A large float array may be the caller's own.
+        kept = kept if kept.dtype == np.float32 and self.counts[owner] > 1 else kept.copy()
         self._cache[owner] = kept
         self._cached += kept.nbytes
         while self._cached > CACHED_BYTES and len(self._cache) > 1:
