@@ -81,8 +81,8 @@ def _copied(source: Source, found: Mapping[str, int], training: int, rows: str) 
     if source.anomaly is not None and found["anomalies_in_training"]:
         yield Advice(
             "copies with another label",
-            f"{found['anomalies_in_training']:,} of {int(source.anomaly.sum()):,} labelled anomalies are exact copies of normal"
-            f" {rows} that train: no method can tell them apart; look at their labels",
+            f"{found['anomalies_in_training']:,} of {int(source.anomaly.sum()):,} labelled anomalies are exact copies"
+            f" of normal {rows} that train: no method can tell them apart; look at their labels",
         )
 
 
