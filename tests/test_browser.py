@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from painted import benched
 from ringfence.benchmark import Setting, plan, run
 from ringfence.benchmark.records import Name, Record, read_records, sections
 from ringfence.benchmark.tables import tables
@@ -73,6 +74,14 @@ function measure(doc) {
       stroke: li.querySelector('line').getAttribute('stroke'),
     }))),
     pictures: [...doc.images].map(i => [i.alt, i.naturalWidth, ...size(i)]),
+    strips: [...doc.querySelectorAll('.strip')].map(s => ({
+      text: s.querySelector('p').textContent, score: s.querySelector('[data-value]').dataset.value, area: size(s),
+      tiles: [...s.querySelectorAll('figure')].map(f => ({
+        alt: f.querySelector('img').alt, said: f.querySelector('figcaption').textContent,
+        pixels: [f.querySelector('img').naturalWidth, f.querySelector('img').naturalHeight],
+        box: size(f.querySelector('img')), rendering: getComputedStyle(f.querySelector('img')).imageRendering,
+      })),
+    })),
     tables: [...doc.querySelectorAll('.box')].map(box => ({
       name: box.getAttribute('aria-label'),
       rows: [...box.querySelectorAll('tr')].map(tr => [...tr.cells].map(cell)),
@@ -191,6 +200,12 @@ def flat(tmp_path_factory: pytest.TempPathFactory, bench: Path) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def painted(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Path:
+    """A benchmark of a folder of pictures of several sizes."""
+    return benched(tmp_path_factory.mktemp("painted") / "records", tmp_path_factory.mktemp("drawn") / "tiles")
+
+
 @functools.cache
 def page_of(folder: Path) -> str:
     return write_report(folder, folder / "report.html").read_text(encoding="utf-8")
@@ -201,7 +216,7 @@ def drawn(bench: Path, browser: Browser) -> dict[int, Any]:
     return browser.measured(page_of(bench))
 
 
-@pytest.fixture(params=["bench", "bare", "flat"])
+@pytest.fixture(params=["bench", "bare", "flat", "painted"])
 def folder(request: pytest.FixtureRequest) -> Path:
     found: Path = request.getfixturevalue(request.param)
     return found
@@ -372,6 +387,33 @@ def test_cuts_and_losses_are_those_of_the_runs(method: str, case: str, bench: Pa
     assert arrays.losses is not None
     ends = [ruler(losses, 1)(line["points"][-1][1]) for line in losses["lines"]]
     assert ends == pytest.approx(list(arrays.losses[-1]), abs=0.005 * np.ptp(arrays.losses))
+
+
+def test_pictures_of_a_folder_stand_side_by_side_in_one_shape(painted: Path, browser: Browser) -> None:
+    records = [r for r in read_records(painted) if r["role"] == "trained"]
+    runs = [
+        read_run(painted / "runs" / f"{r['id']}.npz") for r in sorted(records, key=lambda r: -r["metrics"]["auroc"])
+    ]
+    albums = [run.album for run in runs if run and run.album]
+    for width in (WIDE, PHONE):
+        strips = browser.measured(page_of(painted))[width]["strips"]
+        assert [float(strip["score"]) for strip in strips] == [s for album in albums for s in album["score"].tolist()]
+        names = [str(name) for album in albums for name in album["name"]]
+        for strip, name in zip(strips, names, strict=True):
+            assert strip["text"].startswith(name)
+            left, top, right, bottom = strip["area"]
+            rows = set()
+            for tile in strip["tiles"]:
+                assert tile["alt"] == f"{tile['said']} of {name}"
+                x0, y0, x1, y1 = tile["box"]
+                assert left < x0 < x1 < right
+                assert top < y0 < y1 < bottom
+                assert max(x1 - x0, y1 - y0) >= 40
+                assert (x1 - x0) / (y1 - y0) == pytest.approx(tile["pixels"][0] / tile["pixels"][1], rel=0.05)
+                assert tile["rendering"] == "auto"
+                rows.add(y0)
+            assert len({tuple(tile["pixels"]) for tile in strip["tiles"]}) == 1
+            assert len(rows) <= (1 if width == WIDE else 2)
 
 
 def test_nothing_reaches_beyond_the_screen_but_tables_in_their_boxes(any_page: Any) -> None:

@@ -1,5 +1,7 @@
 """The page: its numbers are the records', it needs nothing beside itself, and it says what is missing."""
 
+import base64
+import io
 import json
 import re
 import shutil
@@ -13,7 +15,9 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import pytest
+from PIL import Image
 
+from painted import benched
 from ringfence import EGBAD, GAN
 from ringfence.benchmark.baselines import BASELINES
 from ringfence.benchmark.records import Name, read_records
@@ -347,6 +351,96 @@ def test_a_missing_package_is_named(package: str, real: Path, tmp_path: Path, mo
     with pytest.raises(InvalidParameter) as caught:
         write_report(real, tmp_path / "r.html")
     assert str(caught.value) == "the report needs: pip install 'ringfence[report]'"
+
+
+# ---- a folder of pictures ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def painted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return benched(tmp_path_factory.mktemp("painted") / "records", tmp_path_factory.mktemp("drawn") / "tiles")
+
+
+@pytest.fixture(scope="session")
+def shown(painted: Path) -> Page:
+    return Page(write_report(painted, painted / "report.html").read_text(encoding="utf-8"))
+
+
+def trained(folder: Path) -> list[tuple[dict[str, Any], dict[str, np.ndarray]]]:
+    """Records and arrays of the trained methods, in the order of the page."""
+    found = [r for r in records_of(folder) if r["role"] == "trained"]
+    order = sorted(found, key=lambda r: (-r["metrics"]["auroc"], r["method"]))
+    return [(r, dict(np.load(folder / "runs" / f"{r['id']}.npz"))) for r in order]
+
+
+def pixels_of(address: str | None) -> np.ndarray:
+    content = base64.b64decode(str(address).removeprefix("data:image/png;base64,"))
+    return np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
+
+
+def test_pictures_stand_side_by_side_with_what_they_show(painted: Path, shown: Page) -> None:
+    wanted = []
+    for record, arrays in trained(painted):
+        maps = [f"{name} map" for name in record["map_scale"]]
+        for at, name in enumerate(arrays["album_name"]):
+            tiles = ["input", *(["reconstruction"] if record["method"] == "egbad" else []), *maps]
+            wanted += [f"{tile} of {name}" for tile in (*tiles, *(["mask"] if f"album_{at}_mask" in arrays else []))]
+    assert [attrs["alt"] for tag, attrs in shown.tags if tag == "img"] == wanted
+    assert not any("mask of test/stain" in alt for alt in wanted)
+    assert shown.words.count("no pixel is marked in a mask") == 2
+
+
+def test_tiles_are_the_pixels_that_the_run_has_kept(painted: Path, shown: Page) -> None:
+    tiles = [(attrs["alt"], pixels_of(attrs["src"])) for tag, attrs in shown.tags if tag == "img"]
+    _, arrays = trained(painted)[0]
+    for at, name in enumerate(arrays["album_name"]):
+        mine = {str(alt).removesuffix(f" of {name}"): pixels for alt, pixels in tiles if str(alt).endswith(f" {name}")}
+        assert (mine["input"] == arrays[f"album_{at}_picture"][0][:, :, None]).all()
+        for key in (key for key in arrays if key.startswith(f"album_{at}_map_")):
+            values = arrays[key][0]
+            drawn = next(p for alt, p in tiles if alt == f"{key.removeprefix(f'album_{at}_map_')} map of {name}")
+            assert drawn.shape[:2] == values.shape
+            # Black is nothing, white the end of the scale, and in between it glows brighter and brighter.
+            assert (drawn[values == 0] == 0).all()
+            assert (drawn[values == 255] == 255).all()
+            assert (np.diff(drawn.sum(-1)[np.unravel_index(np.argsort(values, axis=None), values.shape)]) >= 0).all()
+
+
+def test_scores_and_ends_of_scales_equal_the_records(painted: Path, shown: Page) -> None:
+    values = [float(str(attrs["data-value"])) for tag, attrs in shown.tags if tag == "span" and "data-value" in attrs]
+    for record, arrays in trained(painted):
+        wanted = [*record["map_scale"].values(), *arrays["album_score"].tolist()]
+        start = values.index(wanted[0])
+        assert values[start : start + len(wanted)] == wanted
+        assert arrays["album_score"].max() == arrays["scores"].max()
+
+
+def test_pixel_and_window_figures_equal_the_records(painted: Path, shown: Page) -> None:
+    by = {(r["method"], r["role"]): r for r in records_of(painted)}
+    for heads, key, inner in (
+        ({"AUROC": "pixel_auroc", "PRO": "pro", "AP": "pixel_ap"}, "pixels", "map"),
+        ({"AUROC": "auroc", "abnormal": "abnormal", "windows": "windows"}, "windows", "share of"),
+    ):
+        (table,) = [table for table in shown.tables if inner in [text for text, _ in table[0]]]
+        names = [text for text, _ in table[0]]
+        rows = [dict(zip(names, row, strict=True)) for row in table[1:]]
+        assert len(rows) == sum(len(r[key]) for (_, role), r in by.items() if role != "untrained")
+        for row in rows:
+            record = by[row["method"][0], row["role"][0]]
+            for head, figure in heads.items():
+                assert float(row[head][1] or "nan") == record[key][row[inner][0]][figure]
+            if record["role"] == "trained":
+                foil = by[record["method"], "untrained"][key][row[inner][0]][next(iter(heads.values()))]
+                (head,) = [name for name in names if name in ("untrained", "untrained AUROC")]
+                assert float(row[head][1] or "nan") == foil
+
+
+def test_the_page_says_what_the_folder_is(shown: Page) -> None:
+    words = " ".join(shown.words.split())
+    assert "pictures trained on4 pictures tested on7" in words
+    assert "test picturesgood 3, spot 3, stain 1" in words
+    assert "not in pixel figures1 without a mask (anomalous)" in words
+    assert "4 of 7 test pictures are anomalous" in words
 
 
 def test_lines_tell_sixteen_names_apart() -> None:
