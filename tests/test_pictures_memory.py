@@ -100,6 +100,7 @@ def test_a_fit_holds_a_few_pictures_and_not_the_folder(tmp_path: Path) -> None:
 @pytest.mark.timeout(1800)
 def test_twenty_thousand_pictures_stay_under_a_gibibyte_and_a_half(tmp_path: Path) -> None:
     # As float32 all of them would take 20,000 · 3 · 256² · 4 B = 14.6 GiB, as bytes 3.7 GiB.
+    # Measured: 993 MiB, 549 of them before the first of these pictures is read.
     found = fitted_in_a_child(tmp_path / "pictures", 20_000, 3, cached=0)
     assert found["peak"] < 1.5 * GIB
     assert found["decoded"] == 20_000
