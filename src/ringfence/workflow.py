@@ -111,7 +111,7 @@ def fit(
     source = source.calibrated(detector.calibration, stream(drawn, ROWS)) if reading.split is None else source
     given = source.take(TRAIN, CALIBRATE)
     rows = given.rows if isinstance(given, Frame) else len(given)
-    for line in (*source.said(), *source.notes):
+    for line in (*source.said(), *source.notes, *_kinds_said(source, given, detector)):
         say(line)
     if quick:
         steps = -(-rows // detector.batch_size)
@@ -123,9 +123,6 @@ def fit(
         fitted = PictureDetector(detector, view or _as_they_are(given), workers=reading.workers)
     elif view is not None:
         raise InvalidParameter(f"'{data}' is no folder of pictures: --resize, --pad and --patch are for those")
-    elif isinstance(given, Frame):
-        for line in _kinds_said(given, detector):
-            say(line)
     partial = partial_of(out)
     try:
         fitted.fit(given, held_out=held_out if held_out.any() else None, checkpoint=partial)
@@ -187,10 +184,20 @@ def _as_they_are(pictures: Pictures) -> View:
     )
 
 
-def _kinds_said(frame: Frame, detector: Detector) -> list[str]:
-    """What the columns are taken for, a line a kind."""
+def _kinds_said(source: Source, given: Any, detector: Detector) -> list[str]:
+    """What the columns of a table are taken for, a line a kind; errors name the file and its own row."""
+    if not isinstance(given, Frame) or not isinstance(source.rows, Frame):
+        return []
+    try:
+        columns = understand(given, detector.kinds)
+    except InvalidData as error:
+        try:
+            understand(source.rows, detector.kinds)
+        except InvalidData as whole:
+            raise InvalidData(f"'{source.name}': {whole}") from error
+        raise InvalidData(f"'{source.name}', rows that train: {error}") from error
     found: dict[str, list[str]] = {}
-    for column in understand(frame, detector.kinds):
+    for column in columns:
         gaps = f", {column.missing:,} missing" if column.missing else ""
         found.setdefault(column.kind, []).append(f"{column.name}{gaps and f' ({gaps[2:]})'}")
     return [f"{len(names)} of kind {kind}: {_few(names)}" for kind, names in found.items()]
@@ -262,7 +269,10 @@ def score(
         raise InvalidData(f"'{data}' holds {kinds[1]}, but the model in {model} was fitted on {kinds[0]}")
     if maps is not None and not isinstance(fitted, PictureDetector):
         raise InvalidParameter(f"maps={maps}: the model in {model} was not fitted on pictures")
-    scores = fitted.anomaly_score(given)
+    try:
+        scores = fitted.anomaly_score(given)
+    except InvalidData as error:
+        raise InvalidData(f"'{source.name}': {error}") from error
     names = [name for name, part in zip(source.names, source.parts.tolist(), strict=True) if part in parts]
     flags = (scores > fitted.threshold_).astype(int).tolist()
     rows: list[tuple[Any, ...]] = [("row", "anomaly_score", "is_anomaly")]

@@ -42,8 +42,8 @@ def curves(kind: str, lines: Sequence[Curve], x_label: str, y_label: str) -> str
     return _drawn(kind, _SQUARE, draw)
 
 
-def histogram(kind: str, run: Run) -> str:
-    """Draw the shares of test normal, test anomalous and generated rows by score, and the cut."""
+def histogram(kind: str, run: Run, what: str) -> str:
+    """Draw the shares of test normal, test anomalous and generated rows by score, and the cut; `what` names rows."""
     low, high = (float(q) for q in np.quantile(run.scores, [0.005, 0.995]))
     low, high = min(low, run.threshold), max(high, run.threshold)
     high = high if high > low else low + 1.0
@@ -59,7 +59,7 @@ def histogram(kind: str, run: Run) -> str:
             dots = (0, (1.5, 1.5))
             axes.stairs(_shares(run.generated, edges), edges, color=style.GENERATED, linewidth=1.6, linestyle=dots)
         axes.axvline(run.threshold, color="black", linewidth=1.4, linestyle=(0, (5, 2)))
-        axes.set(xlabel="anomaly score", ylabel="share of rows", xscale="log" if logarithmic else "linear")
+        axes.set(xlabel="anomaly score", ylabel=f"share of {what}", xscale="log" if logarithmic else "linear")
         if logarithmic:
             # 10 to the power of a small figure, as matplotlib writes it, can't be read on a phone.
             axes.xaxis.set_major_formatter("{x:g}")

@@ -92,11 +92,8 @@ def _is_plain(table: tables.Table, column: int) -> bool:
 
 _PLAIN = {"-", "default", "trained"}
 
-_SIDES = (
-    Key(style.Line(style.NORMAL, (), 4.0), "test rows, normal"),
-    Key(style.Line(style.ANOMALOUS, (), 1.8), "test rows, anomalous"),
-    Key(style.Line("#000000", (5.0, 2.0), 1.4), "the cut found in training"),
-)
+_CUT = Key(style.Line("#000000", (5.0, 2.0), 1.4), "the cut found in training")
+PICTURES = "pictures"
 _GENERATED = Key(style.Line(style.GENERATED, (1.5, 1.5)), "rows that the generator made")
 
 
@@ -129,8 +126,7 @@ def _facts(section: Section) -> dict[str, str]:
     def values(key: str) -> str:
         return ", ".join(dict.fromkeys(str(r[key]) for r in section.records if r.get(key) is not None)) or "-"
 
-    folders = any(r.get("folder") for r in section.records)
-    what = "pictures" if folders else "rows"
+    what = _rows_of(section.records)
     versions: dict[str, None] = dict.fromkeys(
         f"{name} {version}" for r in section.records for name, version in (r.get("versions") or {}).items()
     )
@@ -141,7 +137,7 @@ def _facts(section: Section) -> dict[str, str]:
         "seeds": ", ".join(str(seed) for seed in sorted({r["seed"] for r in section.records})),
         f"{what} trained on": _range(section.records, "n_train"),
         f"{what} tested on": _range(section.records, "n_test"),
-        **(_counted(section) if folders else {}),
+        **(_counted(section) if what == PICTURES else {}),
         "device": values("device"),
         "threads": values("threads"),
         "versions": ", ".join(versions) or "-",
@@ -149,9 +145,16 @@ def _facts(section: Section) -> dict[str, str]:
     }
 
 
+def _rows_of(records: Iterable[Record]) -> str:
+    """What one score is of."""
+    return PICTURES if any(record.get("folder") for record in records) else "rows"
+
+
 def _counted(section: Section) -> dict[str, str]:
     """Say what a folder's pictures are, and how many rows the view makes of them."""
-    counts: Mapping[str, Any] = next(r["counts"] for r in section.records if r.get("counts"))
+    counts: Mapping[str, Any] = next((r["counts"] for r in section.records if r.get("counts")), {})
+    if not counts:
+        return {}
     lacking = {
         "without a mask": counts["anomalous_without_mask"],
         "with an empty mask": counts["anomalous_with_empty_mask"],
@@ -185,7 +188,7 @@ def _case(
     pr = [(*pr_points(run.scores, run.anomaly, limit=200), line) for run, line in order]
     lost = [one.row.name.label for one in shown if one.run is None]
     first = drawn[0][1] if drawn else None
-    what = "pictures" if any(r.get("folder") for r in section.records) else "rows"
+    what = _rows_of(section.records)
     return Case(
         case,
         f"{first.anomaly.sum():,} of {len(first.anomaly):,} test {what} are anomalous" if first else "",
@@ -211,13 +214,19 @@ def _key(section: Section, one: Shown, case: str, lines: Mapping[Name, style.Lin
 
 def _method(place: str, key: Key, one: Shown, run: Run, scale: tuple[float, float]) -> Method:
     label, own = one.row.name.label, f"{place}/{one.record['id']}"
+    what = _rows_of([one.record])
+    sides = (
+        Key(style.Line(style.NORMAL, (), 4.0), f"test {what}, normal"),
+        Key(style.Line(style.ANOMALOUS, (), 1.8), f"test {what}, anomalous"),
+        _CUT,
+    )
     drawn = run.losses if run.losses is not None and run.losses.ndim == 2 and run.losses.size else None
     terms = [str(term) for term in run.terms] if run.terms is not None and drawn is not None else []
     return Method(
         label,
         key,
-        figures.histogram(f"{own}/scores", run),
-        _SIDES if run.generated is None else (*_SIDES, _GENERATED),
+        figures.histogram(f"{own}/scores", run, what),
+        sides if run.generated is None else (*sides, _GENERATED),
         None if drawn is None else figures.losses(f"{own}/losses", drawn),
         tuple(Key(style.term_line(i), term) for i, term in enumerate(terms)),
         tuple(top_rows(run, scale)),
