@@ -443,6 +443,14 @@ def test_the_page_says_what_the_folder_is(shown: Page) -> None:
     assert "4 of 7 test pictures are anomalous" in words
 
 
+def test_a_run_with_half_an_album_is_named_as_unreadable(painted: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(painted, tmp_path / "copy"))
+    record, arrays = trained(folder)[0]
+    np.savez(folder / "runs" / f"{record['id']}.npz", **{k: v for k, v in arrays.items() if k != "album_3_map_score"})
+    words = Page(write_report(folder, folder / "r.html").read_text(encoding="utf-8")).words
+    assert f"No figures of {record['method']}: runs/ has no readable file of the run." in words
+
+
 def test_lines_tell_sixteen_names_apart() -> None:
     trained = [Name(f"m{i}", "default", None, "full", "trained") for i in range(8)]
     variants = [Name("m0", variant, "kdd99", "full", "trained") for variant in ("printed", "released")]

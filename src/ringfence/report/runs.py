@@ -73,6 +73,7 @@ def read_run(path: Path) -> Run | None:
         top, rows = found.get("top_index", _NONE).astype(np.int64), found.get("top_rows", _NONE)
         whole = scores.shape == anomaly.shape == (len(scores),)
         whole &= len(rows) == len(top) <= len(scores)
+        album = _album_of(found)
         threshold = float(found["threshold"])
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error):
         return None
@@ -81,8 +82,21 @@ def read_run(path: Path) -> Run | None:
     optional = {
         name: found.get(name) for name in ("generated", "losses", "terms", "top_remade", "top_widths", "columns")
     }
+    return Run(scores, anomaly, threshold, top_index=top, top_rows=rows, album=album, **optional)
+
+
+def _album_of(found: dict[str, Array]) -> dict[str, Array] | None:
+    """Return the arrays of an album, None if there is none; raise `KeyError` if one of them is missing."""
     kept = {name.removeprefix("album_"): values for name, values in found.items() if name.startswith("album_")}
-    return Run(scores, anomaly, threshold, top_index=top, top_rows=rows, album=kept or None, **optional)
+    if not kept:
+        return None
+    of_each = ["picture", *(f"map_{name}" for name in kept["maps"])]
+    needed = ["group", "why", "score", "anomaly", "ends"]
+    of_all = [f"{at}_{what}" for at in range(len(kept["name"])) for what in of_each]
+    missing = [name for name in (*needed, *of_all) if name not in kept]
+    if missing:
+        raise KeyError(missing[0])
+    return kept
 
 
 def shown_in(section: Section, case: str, folder: Path) -> list[Shown]:
