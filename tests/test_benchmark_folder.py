@@ -16,9 +16,12 @@ from ringfence import cli
 from ringfence.benchmark import FolderBench, Setting, plan, runner
 from ringfence.benchmark.album import SIDE, chosen
 from ringfence.benchmark.execute import execute
+from ringfence.benchmark.pictures import Task, defects, pixels, window_figures
 from ringfence.benchmark.records import Record
 from ringfence.benchmark.tables import render_text
 from ringfence.exceptions import InvalidData
+from ringfence.overlap import OVERLAPS
+from ringfence.pictures import Arrays
 from ringfence.views import Pad, Patches, Resize, View
 
 SETTING = Setting(None, "a test", 1, "c0ffee")
@@ -193,6 +196,25 @@ def test_whole_pictures_have_no_map_of_window_scores(view: View, make: Callable[
     assert record["pixels"] == {}
 
 
+def test_an_anomaly_that_no_mask_marks_has_no_part_in_pixels_and_windows() -> None:
+    view, mask = Patches(8, 8, 8), np.zeros((16, 16), dtype=bool)
+    mask[:8, 8:] = True
+    pictures = Arrays([np.zeros((16, 16))] * 3)
+    task = Task(view, pictures, pictures, np.array([True, True, False]), ("a", "b", "good"), (None, mask, mask & False))
+    right, wrong = mask.astype(np.float32), np.ones((16, 16), np.float32)
+    assert pixels(task, [{"m": wrong}, {"m": right}, {"m": mask * 0.0}])["m"] == {
+        "pixel_auroc": 1.0,
+        "pro": 1.0,
+        "pixel_ap": 1.0,
+    }
+    figures = window_figures(task, [np.full(4, 9.0), np.array([0.0, 1.0, 0.0, 0.0]), np.zeros(4)])
+    assert figures == {key: {"auroc": 1.0, "windows": 8, "abnormal": 1} for key in OVERLAPS}
+    assert defects(task, np.array([0.0, 2.0, 1.0])) == {"defect:a": 0.0, "defect:b": 1.0}
+    # Where no mask marks a pixel at all there is nothing to measure.
+    bare = replace(task, masks=(None, None, mask & False))
+    assert pixels(bare, [{"m": wrong}] * 3) == window_figures(bare, [np.zeros(4)] * 3) == {}
+
+
 # ---- which run is which ------------------------------------------------------------------------------------------
 
 
@@ -216,6 +238,15 @@ def test_a_budget_names_no_number_that_differs_from_case_to_case() -> None:
     job = plan("digits", ["gan"], cases=["3"], train_rows=300)[0]
     assert job.budget(1295, 500) == job.budget(1291, 510) == "300 training rows"
     assert job.budget(200, 500) == "full"
+
+
+def test_a_folder_that_changed_since_it_was_planned_is_a_failed_run(make: Callable[..., Path]) -> None:
+    root = make(*WHOLE)
+    (job,) = [j for j in plan("folder", ["gan"], bench=FolderBench.of(root, VIEW)) if j.method == "pca"]
+    (root / "test/crack/0.png").write_bytes((root / "test/good/0.png").read_bytes())
+    assert execute(job, SETTING)[0]["status"].endswith(
+        "has changed since the benchmark was planned: give the command again"
+    )
 
 
 # ---- what is refused ---------------------------------------------------------------------------------------------

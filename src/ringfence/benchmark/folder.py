@@ -92,8 +92,10 @@ class FolderBench(Bench):
         return Path(self.folder).expanduser().resolve().name
 
     def prepare(self, job: Job) -> Prepared:
-        """See `Bench.prepare`."""
+        """See `Bench.prepare`; `InvalidData` if the folder is not the one that was checked."""
         found = _read(self.folder)
+        if digest_of(found.files) != self.digest:
+            raise InvalidData(f"'{self.folder}' has changed since the benchmark was planned: give the command again")
         files = (*found.train, *found.test)
         facts = view_facts(self.view)
         anomaly = np.array([bool(file.anomalous) for file in found.test])
