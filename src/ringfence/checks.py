@@ -224,7 +224,7 @@ def _bytes(nets: torch.nn.Module) -> bytes:
 
 
 def _batch(run: Run) -> Batch:
-    return Batch(run.game.rows, 0, 0, 0.0, len(run.game.seeds), run.draw)
+    return Batch(run.game.rows, 0, 0, 0.0, len(run.game.seeds), run.draw, run.gauss)
 
 
 def _trace(det: Detector) -> tuple[Any, ...]:

@@ -4,6 +4,7 @@ Matrix products of another shape may add in another order; rows of a chunk of on
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -42,3 +43,17 @@ def in_chunks(
                 out[key][start : start + size] = value[: size - missing].cpu()
             bar.update()
     return out
+
+
+def over(rows: Any, fn: Callable[[Tensor], dict[str, Tensor]], size: int = 512) -> dict[str, Tensor]:
+    """Apply `fn` to all training rows, `size` at a time and without gradients, and join what it returns.
+
+    For statistics of a fitted method: the last chunk is as long as it is. `rows` are a tensor, or rows that are made
+    when they are asked for.
+    """
+    found: dict[str, list[Tensor]] = {}
+    with torch.no_grad():
+        for start in range(0, len(rows), size):
+            for name, value in fn(rows[start : start + size]).items():
+                found.setdefault(name, []).append(value)
+    return {name: torch.cat(values) for name, values in found.items()}

@@ -171,6 +171,13 @@ class Detector(OutlierMixin, BaseEstimator, ABC):  # type: ignore[misc]
     def score_parts(self, nets: Any, x: Tensor) -> dict[str, Tensor]:
         """Return the parts of the score, unweighted: (n, …) → one value a row for each."""
 
+    def finish(self, nets: Any, rows: Any) -> None:
+        """Compute statistics over the training rows into `Statistic` modules, after averaging and before the cut.
+
+        `rows` are the scaled training rows; :func:`ringfence.chunks.over` applies a function to all of them. Nothing
+        by default.
+        """
+
     @property
     def adam(self) -> Optim:
         """Adam with the detector's rate and momentum."""
@@ -266,6 +273,8 @@ class Detector(OutlierMixin, BaseEstimator, ABC):  # type: ignore[misc]
             keeper.save(run, seed)
         self.history_, self.n_iter_ = run.history, run.game.epochs
         self.nets_ = run.result()
+        with torch.no_grad():
+            self.finish(self.nets_, rows)
         scores = scoring.weighted_sum(self._parts(some(x, np.sort(judged[: self.cut_rows]))), weights)
         if not np.isfinite(scores).all():
             raise TrainingDiverged(
@@ -320,10 +329,13 @@ class Detector(OutlierMixin, BaseEstimator, ABC):  # type: ignore[misc]
         auto = "cuda" if torch.cuda.is_available() else "cpu"
         return torch.device(auto if self.device == "auto" else self.device)
 
-    def residual(self, x: Tensor, remade: Tensor) -> Tensor:
-        """How far rows are from their reconstructions, (n,): ‖x − x̂‖₁, and the cross-entropy of their categories."""
+    def residual(self, x: Tensor, remade: Tensor, distance: str = "l1") -> Tensor:
+        """How far rows are from their reconstructions, (n,).
+
+        A distance of `ringfence.losses.DISTANCES`, and the cross-entropy of their categories where they have some.
+        """
         fitted = hasattr(self, "preprocess_")
-        return residual(x, remade, self.preprocess_.heads if fitted else ())
+        return residual(x, remade, self.preprocess_.heads if fitted else (), distance)
 
     # ---- scoring ------------------------------------------------------------------------------------------------
 

@@ -86,6 +86,12 @@ class Batch:
     progress: float
     members: int
     draw: Callable[[int], Tensor]
+    gauss: Callable[[Sequence[int]], Tensor] | None = None
+
+    def normal(self, like: Tensor) -> Tensor:
+        """Fresh values of N(0, 1) in the shape of `like`, (k·b, …), from the same streams as `noise`."""
+        assert self.gauss is not None, "this batch was made outside of the training loop"
+        return self.gauss((len(like) // self.members, *like.shape[1:]))
 
     def noise(self) -> Tensor:
         """Fresh latent vectors from the prior, (k·b, latent_dim), one for each row."""

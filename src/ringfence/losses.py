@@ -34,7 +34,29 @@ def linf(a: Tensor, b: Tensor) -> Tensor:
     return (a - b).abs().flatten(1).amax(1)
 
 
-DISTANCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"l1": l1, "l2": l2, "linf": linf}
+def l2_squared(a: Tensor, b: Tensor) -> Tensor:
+    """Sum of squared differences of each row, ‖a − b‖₂²; (n, …) → (n,)."""
+    return (a - b).square().flatten(1).sum(1)
+
+
+def mean_absolute(a: Tensor, b: Tensor) -> Tensor:
+    """Mean of absolute differences of each row; (n, …) → (n,)."""
+    return (a - b).abs().flatten(1).mean(1)
+
+
+def mean_squared(a: Tensor, b: Tensor) -> Tensor:
+    """Mean of squared differences of each row; (n, …) → (n,)."""
+    return (a - b).square().flatten(1).mean(1)
+
+
+DISTANCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "l1": l1,
+    "l2": l2,
+    "l2_squared": l2_squared,
+    "linf": linf,
+    "mean_absolute": mean_absolute,
+    "mean_squared": mean_squared,
+}
 
 
 LEAST_PROBABILITY = 1e-6

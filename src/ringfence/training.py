@@ -6,7 +6,7 @@ bits. The loop knows no method, no kind of data and no label.
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from .exceptions import TrainingDiverged
 from .game import DROPOUT, NOISE, ORDER, PRIORS, Batch, Game, Nets, Player, Stage, Statistic, stream
-from .networks.layers import BatchNorm, Dropout
+from .networks.layers import TRACKING, Dropout
 
 
 @dataclass
@@ -38,7 +38,7 @@ class Seat:
         self.parameters = [p for moving, net in children if moving for p in net.parameters()]
         self._learns = [(p, moving) for moving, net in children for p in net.parameters()]
         self._modes = [(net, moving or self.player.others == "batch") for moving, net in children]
-        self._tracks = [(m, moving) for moving, net in children for m in net.modules() if isinstance(m, BatchNorm)]
+        self._tracks = [(m, moving) for moving, net in children for m in net.modules() if isinstance(m, TRACKING)]
 
     def stand(self) -> None:
         """Let the player's networks learn and write statistics; hold all others still."""
@@ -157,6 +157,11 @@ class Run:
         each = [fill(torch.empty(shape, device=self.game.device), rng) for rng in self.noise_rngs]
         return each[0] if len(each) == 1 else torch.cat(each)
 
+    def gauss(self, shape: Sequence[int]) -> Tensor:
+        """Values of N(0, 1), (k·shape[0], *shape[1:])."""
+        each = [torch.randn(tuple(shape), generator=rng, device=self.game.device) for rng in self.noise_rngs]
+        return each[0] if len(each) == 1 else torch.cat(each)
+
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Everything needed to go on exactly: tensors, and facts that JSON can hold."""
         tensors = {f"nets.{k}": v for k, v in self.nets.state_dict().items()}
@@ -234,7 +239,7 @@ def _epoch(run: Run) -> Iterator[None]:
             if (run.steps + 1) % seat.player.every:
                 continue
             x = run.rows(i, start, stop) if seat.player.own_rows else shared
-            batch = Batch(x, run.epoch, run.steps, progress, len(game.seeds), run.draw)
+            batch = Batch(x, run.epoch, run.steps, progress, len(game.seeds), run.draw, run.gauss)
             for _ in range(seat.player.repeat):
                 move(run, seat, batch)
         if run.averaged is not run.nets:

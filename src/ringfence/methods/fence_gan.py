@@ -54,6 +54,7 @@ def cross_entropy_to(logit: Tensor, alpha: float, clamp: float) -> Tensor:
     return cross_entropy(logit, alpha)
 
 
+DISPERSIONS = {name: DISTANCES[name] for name in ("l2", "l1", "linf")}
 ENCIRCLEMENTS = {"log_distance": log_distance, "cross_entropy": cross_entropy_to}
 
 
@@ -107,7 +108,7 @@ class FenceGAN(Detector):
         "gamma": Limit(0, 1, open_low=True),
         "encirclement": OneOf(tuple(ENCIRCLEMENTS)),
         "clamp": Limit(0, 1, open_low=True, open_high=True),
-        "dispersion": OneOf(tuple(DISTANCES)),
+        "dispersion": OneOf(tuple(DISPERSIONS)),
         "pretrain_epochs": Limit(0, whole=True),
         "apart": Flag(),
         "discriminator_lr": Limit(0, open_low=True, none=True),
@@ -147,7 +148,7 @@ class FenceGAN(Detector):
     def inverse_spread(self, made: Tensor) -> Tensor:
         """Eq. 4 for one batch, (b, …) → (): the inverse of the mean distance from the batch's centre."""
         centre = made.mean(0, keepdim=True).expand_as(made)
-        return 1.0 / (DISTANCES[self.dispersion](made, centre).mean() + COLLAPSED)
+        return 1.0 / (DISPERSIONS[self.dispersion](made, centre).mean() + COLLAPSED)
 
     def discriminator_loss(self, nets: Any, batch: Batch) -> Terms:
         """Eq. 6."""

@@ -4,11 +4,13 @@ from .dcgan import DCGAN
 from .family import Family, Layers
 from .layers import INITIALISERS
 from .mlp import MLP
-from .tables import Discriminator, Maker, Network, Row, Shape, Table
+from .tables import JOINS, Discriminator, Maker, Network, Row, Shape, Table
+from .unet import UNet
 
 __all__ = [
     "DCGAN",
     "INITIALISERS",
+    "JOINS",
     "MLP",
     "Discriminator",
     "Family",
@@ -18,6 +20,7 @@ __all__ = [
     "Row",
     "Shape",
     "Table",
+    "UNet",
     "family_for",
 ]
 

@@ -39,13 +39,24 @@ class DCGAN(Family):
             table.append(Row("conv_transpose", maps[level - 1], size=sizes[level], norm="batch", act="relu"))
         return [*table, Row("conv_transpose", self.shape[0], size=sizes[0], act="tanh")]
 
+    def down_table(self) -> Table:
+        """The pyramid, with batch norm from the second level on."""
+        return self._down("batch")
+
+    def up_table(self) -> Table:
+        """Transposed convolutions to each level's size, the last one to x in [−1, 1]."""
+        sizes, maps = self._sizes(), self._maps()
+        levels = range(len(sizes) - 2, 0, -1)
+        table = [Row("conv_transpose", maps[at - 1], size=sizes[at], norm="batch", act="relu") for at in levels]
+        return [*table, Row("conv_transpose", self.shape[0], size=sizes[0], act="tanh")]
+
     def branch_table(self, argument: str) -> Table:
         """Pyramid for x, one dense layer for z."""
         return self._down("none") if argument == "x" else [Row("dense", MOST_MAPS, act="leaky_relu")]
 
     def joint_table(self, arguments: str) -> Table:
-        """One dense feature layer and the logit, after the pyramid where x stands alone."""
-        pyramid = self._down("none") if arguments == "x" else []
+        """One dense feature layer and the logit, after the pyramid where x stands alone or beside another x."""
+        pyramid = self._down("none") if set(arguments) == {"x"} else []
         return [*pyramid, Row("dense", MOST_MAPS, act="leaky_relu"), Row("dense", 1)]
 
     def _sizes(self) -> list[tuple[int, int]]:

@@ -2,11 +2,13 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ..exceptions import InvalidParameter, unknown_name
 from .layers import Softmax
 from .tables import Discriminator, Maker, Network, Row, Shape, Table
+from .unet import UNet
 
 Layers = Mapping[str, Any]
 """Tables by network name: a list of rows, or for a discriminator of several arguments a mapping of lists with one
@@ -57,9 +59,32 @@ class Family(ABC):
     def joint_table(self, arguments: str) -> Table:
         """Layers after the branches; the whole discriminator where it has one argument."""
 
-    def encoder(self, name: str = "encoder") -> Network:
-        """(n, *shape) → (n, latent_dim)."""
-        return self._ending(Network(self._table(name, self.encoder_table()), self.shape, self.make), (self.latent_dim,))
+    @abstractmethod
+    def down_table(self) -> Table:
+        """Way down of a U-shaped network."""
+
+    @abstractmethod
+    def up_table(self) -> Table:
+        """Way up, a row for each of `down_table` in reverse, the last one to x."""
+
+    def encoder(self, name: str = "encoder", outputs: int | None = None) -> Network:
+        """(n, *shape) → (n, latent_dim), or as many `outputs` as a method needs (a mean and a variance, say)."""
+        table = list(self.encoder_table())
+        width = self.latent_dim if outputs is None else outputs
+        table[-1] = replace(table[-1], units=width)
+        return self._ending(Network(self._table(name, table), self.shape, self.make), (width,))
+
+    def unet(self, name: str = "generator") -> UNet:
+        """(n, *shape) → (n, *shape), with skips from each level of the way down to its mirror on the way up."""
+        given = self._given(name, {})
+        down = rows(given["down"]) if "down" in given else self.down_table()
+        up = rows(given["up"]) if "up" in given else self.up_table()
+        made = UNet(down, up, self.shape, self.make)
+        if self.heads:
+            made.last.layers.append(Softmax(self.heads))
+        if made.out_shape != self.shape:
+            raise InvalidParameter(f"layer table ends with shape {made.out_shape}, but these data need {self.shape}")
+        return made
 
     def generator(self, name: str = "generator") -> Network:
         """(n, latent_dim) → (n, *shape)."""
@@ -68,15 +93,37 @@ class Family(ABC):
             made.layers.append(Softmax(self.heads))
         return self._ending(made, self.shape)
 
-    def discriminator(self, arguments: str, name: str = "discriminator") -> Discriminator:
-        """(x), (x, z), … → (logit, features); `arguments` spells them as the paper does: "x", "z", "xz"."""
+    def discriminator(
+        self, arguments: str, name: str = "discriminator", *, join: str = "channels", spectral: bool = False
+    ) -> Discriminator:
+        """(x), (x, z), … → (logit, features); `arguments` spells them as the paper does: "x", "z", "xz", "xx", "zz".
+
+        Parameters
+        ----------
+        join
+            How two images are joined ("xx"): one of `ringfence.networks.tables.JOINS`. Other arguments are flattened.
+        spectral
+            Spectral normalisation of every layer of the family's own tables but the last.
+        """
         shapes = [self.shape if a == "x" else (self.latent_dim,) for a in arguments]
         if len(arguments) == 1:
-            return Discriminator([()], self._table(name, self.joint_table(arguments)), shapes, self.make)
+            table = self._table(name, self._normed(self.joint_table(arguments), spectral))
+            return Discriminator([()], table, shapes, self.make)
         given = self._given(name, {})
-        branches = [rows(given[a]) if a in given else self.branch_table(a) for a in arguments]
-        joint = rows(given["joint"]) if "joint" in given else self.joint_table(arguments)
-        return Discriminator(branches, joint, shapes, self.make)
+        alike = len(set(arguments)) == 1  # two of a kind are compared as they are, by layers that see both
+        own = [() if alike else self._normed(self.branch_table(a), spectral, last=True) for a in arguments]
+        branches = [rows(given[a]) if a in given else table for a, table in zip(arguments, own, strict=True)]
+        joint = rows(given["joint"]) if "joint" in given else self._normed(self.joint_table(arguments), spectral)
+        images = alike and all(len(shape) == 3 for shape in shapes)
+        return Discriminator(branches, joint, shapes, self.make, join if images else "flat")
+
+    @staticmethod
+    def _normed(table: Table, spectral: bool, last: bool = False) -> Table:
+        """A table with spectral normalisation in all rows, or in all but the last."""
+        if not spectral:
+            return table
+        keep = len(table) if last else len(table) - 1
+        return [replace(row, spectral=True) if at < keep else row for at, row in enumerate(table)]
 
     def unused(self) -> None:
         """Refuse layer tables that no network asked for; called once every network is built."""

@@ -22,6 +22,15 @@ class MLP(Family):
         """Z → 128 → 128 → x, with a linear end: tables are standardised, not bounded."""
         return [*self._hidden(2), Row("dense", math.prod(self.shape))]
 
+    def down_table(self) -> Table:
+        """X → 128 → 64 → 32."""
+        return [Row("dense", WIDTH // 2**level, act="leaky_relu") for level in range(3)]
+
+    def up_table(self) -> Table:
+        """32 → 64 → 128 → x."""
+        widths = [WIDTH // 2, WIDTH]
+        return [*(Row("dense", w, act="leaky_relu") for w in widths), Row("dense", math.prod(self.shape))]
+
     def branch_table(self, argument: str) -> Table:
         """One hidden layer for each argument."""
         return self._hidden(1)

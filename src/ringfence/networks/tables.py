@@ -14,6 +14,7 @@ slope      of the leaky ReLU [0.2]
 dropout    share of values set to zero while training [0]
 order      "norm_act", or "act_norm" where a released code normalises after the activation ["norm_act"]
 bias       [true]
+spectral   spectral normalisation of the weight, dense and conv only [false]
 feature    true on the row whose outputs are the discriminator's features [the row before the last]
 =========  ==================================================================================================
 
@@ -63,6 +64,7 @@ class Row:
     dropout: float = 0.0
     order: str = "norm_act"
     bias: bool = True
+    spectral: bool = False
     feature: bool = False
 
     @classmethod
@@ -104,7 +106,10 @@ def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
 def _dense(row: Row, shape: Shape, make: Maker) -> tuple[list[nn.Module], Shape]:
     target = row.units if isinstance(row.units, tuple) else (row.units,)
     flat = [Reshape((-1,))] if len(shape) > 1 else []
-    linear = Linear(math.prod(shape), math.prod(target), bias=row.bias, init=make.init, rngs=make.rngs)
+    linear = Linear(
+        math.prod(shape), math.prod(target),
+        bias=row.bias, init=make.init, rngs=make.rngs, spectral=row.spectral,
+    )  # fmt: skip
     # An image is opened before its normalisation, which then runs over channels: one mean for each of them.
     opened = [Reshape(target)] if len(target) > 1 else []
     return [*flat, linear, *opened], target
@@ -116,7 +121,7 @@ def _conv(row: Row, shape: Shape, make: Maker) -> tuple[list[nn.Module], Shape]:
     left, right = same_padding(width, row.kernel, row.stride)
     layer = Conv2d(
         channels, _units(row), row.kernel, row.stride, (left, right, top, bottom),
-        bias=row.bias, init=make.init, rngs=make.rngs,
+        bias=row.bias, init=make.init, rngs=make.rngs, spectral=row.spectral,
     )  # fmt: skip
     return [layer], (_units(row), math.ceil(height / row.stride), math.ceil(width / row.stride))
 
@@ -180,19 +185,40 @@ class Network(nn.Module):
         return x
 
 
+JOINS: dict[str, tuple[Callable[[Sequence[Shape]], Shape], Callable[[Sequence[Tensor]], Tensor]]] = {
+    "flat": (
+        lambda shapes: (sum(math.prod(s) for s in shapes),),
+        lambda outs: torch.cat([o.flatten(1) for o in outs], 1),
+    ),
+    "channels": (
+        lambda shapes: (sum(s[0] for s in shapes), *shapes[0][1:]),
+        lambda outs: torch.cat(list(outs), 1),
+    ),
+    "height": (
+        lambda shapes: (shapes[0][0], sum(s[1] for s in shapes), shapes[0][2]),
+        lambda outs: torch.cat(list(outs), 2),
+    ),
+}
+"""How a discriminator joins what its branches give: the shape that comes out, and how it is made."""
+
+
 class Discriminator(nn.Module):
     """One branch for each argument, joined and judged: (x[, z, …]) → (logit (n,), features (n, f)).
 
     The features are the outputs of the row marked `feature`, by default of the row before the logit ("the layer
-    preceding the logits", EGBAD §3).
+    preceding the logits", EGBAD §3). `join` is one of `JOINS`: several arguments are flattened and put end to end, or
+    images laid over each other as channels, or one below the other.
     """
 
-    def __init__(self, branches: Sequence[Table], joint: Table, shapes: Sequence[Shape], make: Maker) -> None:
+    def __init__(
+        self, branches: Sequence[Table], joint: Table, shapes: Sequence[Shape], make: Maker, join: str = "flat"
+    ) -> None:
         super().__init__()
         made = [Network(t, s, make) for t, s in zip(branches, shapes, strict=True)]
         self.branches = nn.ModuleList(made)
         widths = [network.out_shape for network in made]
-        joined = widths[0] if len(widths) == 1 else (sum(math.prod(w) for w in widths),)
+        self.join = join if len(widths) > 1 else "flat"
+        joined = widths[0] if len(widths) == 1 else JOINS[self.join][0](widths)
         marked = [i for i, row in enumerate(joint) if row.feature]
         cut = marked[0] + 1 if marked else len(joint) - 1
         self.trunk = Network(joint[:cut], joined, make)
@@ -221,6 +247,6 @@ class Discriminator(nn.Module):
     def forward(self, *arguments: Tensor) -> tuple[Tensor, Tensor]:
         """Judge one pair, triple … of arguments a row."""
         outs = [branch(a) for branch, a in zip(self.branches, arguments, strict=True)]
-        joined = outs[0] if len(outs) == 1 else torch.cat([o.flatten(1) for o in outs], 1)
+        joined = outs[0] if len(outs) == 1 else JOINS[self.join][1](outs)
         features = self.trunk(joined)
         return self.head(features).squeeze(1), features.flatten(1)
