@@ -73,7 +73,7 @@ def test_an_unseen_category_has_a_code_of_its_own_and_is_counted() -> None:
     }
     assert unseen_in_words(other, unseen) == [
         "column 'colour': 2 of 4 rows have values never seen in training: 'green', 'pink'",
-        "column 'word': 1 of 4 rows have 1 gaps, and training had none",
+        "column 'word': 1 of 4 rows has 1 gap, and training had none",
     ]
 
 

@@ -131,7 +131,9 @@ def test_an_unseen_category_is_told_and_refused_if_strict(
     other.write_text(csv_file.read_text().replace("turbo", "warp", 1))
     status, _, err = run("score", tmp_path / "m", other, *drop, "--out", tmp_path / "s.csv", capsys=capsys)
     assert status == 0
-    assert "note: column 'mode': 1 of 120 rows have values never seen in training: 'warp'" in err
+    assert "note: column 'mode': 1 of 120 rows has values never seen in training: 'warp'" in err
+    _, out, _ = run("score", tmp_path / "m", other, *drop, "--out", tmp_path / "s.csv", "--json", capsys=capsys)
+    assert json.loads(out)["unseen"] == ["column 'mode': 1 of 120 rows has values never seen in training: 'warp'"]
     (tmp_path / "s.csv").unlink()
     status, _, err = run("score", tmp_path / "m", other, *drop, "--strict", "--out", tmp_path / "s.csv", capsys=capsys)
     assert status == 2

@@ -120,7 +120,7 @@ def test_an_unseen_category_is_scored_counted_and_warned_of_and_refused_if_stric
     det, other = quick(EGBAD, epochs=30).fit(mixed()), mixed(20, seed=1)
     usual = det.anomaly_score(other)
     other.loc[3, "colour"] = "octarine"
-    with pytest.warns(UnseenValues, match=r"column 'colour': 1 of 20 rows have values never .*: 'octarine'$"):
+    with pytest.warns(UnseenValues, match=r"column 'colour': 1 of 20 rows has values never .*: 'octarine'$"):
         scores = det.anomaly_score(other)
     assert scores[3] > usual[3]
     assert np.array_equal(np.delete(scores, 3), np.delete(usual, 3))
@@ -132,7 +132,7 @@ def test_an_unseen_category_is_scored_counted_and_warned_of_and_refused_if_stric
 def test_a_gap_that_training_never_had_is_warned_of() -> None:
     det, other = quick(GAN).fit(mixed()), mixed(20, seed=1)
     other.loc[2, "size"] = np.nan
-    with pytest.warns(UnseenValues, match=r"column 'size': 1 of 20 rows have 1 gaps, and training had none"):
+    with pytest.warns(UnseenValues, match=r"column 'size': 1 of 20 rows has 1 gap, and training had none"):
         assert np.isfinite(det.anomaly_score(other)).all()
 
 

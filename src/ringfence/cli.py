@@ -159,7 +159,14 @@ def _score(args: argparse.Namespace) -> int:
         warnings.warn(note, UserWarning, stacklevel=1)
     scores, cut = found.scores, found.fitted.threshold_
     flagged = int((scores > cut).sum())
-    said = {"rows": len(scores), "anomalies": flagged, "threshold": cut, "out": str(args.out), "metrics": found.metrics}
+    said = {
+        "rows": len(scores),
+        "anomalies": flagged,
+        "threshold": cut,
+        "out": str(args.out),
+        "metrics": found.metrics,
+        "unseen": found.unseen,
+    }
     text = f"{flagged:,} of {len(scores):,} rows score above {cut:.6g}; all scores lie in {args.out}"
     if found.metrics:
         text += f"\nagainst the truth: {', '.join(f'{k} {v:.3f}' for k, v in found.metrics.items())}"

@@ -251,8 +251,9 @@ def _said(name: str, column: Column, rows: NDArray[np.bool_]) -> str:
     shown = ", ".join(repr(text[:40]) for text in found[:_SHOWN]) + (", …" if len(found) > _SHOWN else "")
     gaps = int(missing(column)[rows].sum())
     what = [f"values never seen in training: {shown}"] if found else []
-    what += [f"{gaps} gaps, and training had none"] if gaps else []
-    return f"column {name!r}: {int(rows.sum()):,} of {len(column):,} rows have {'; '.join(what)}"
+    what += [f"{gaps} gap{'s' * (gaps > 1)}, and training had none"] if gaps else []
+    found_in = f"{int(rows.sum()):,} of {len(column):,} rows {'have' if rows.sum() > 1 else 'has'}"
+    return f"column {name!r}: {found_in} {'; '.join(what)}"
 
 
 def _filling(values: Matrix) -> tuple[float, bool]:

@@ -138,10 +138,15 @@ class Source:
 
     def said(self) -> list[str]:
         """Say in lines how many rows are for what, and why."""
-        told = {TRAIN: "train", CALIBRATE: "calibrate the cut", TEST: "do not train", SKIP: "are left out"}
+        told = {
+            TRAIN: ("row trains", "rows train"),
+            CALIBRATE: ("row calibrates the cut", "rows calibrate the cut"),
+            TEST: ("row does not train", "rows do not train"),
+            SKIP: ("row is left out", "rows are left out"),
+        }
         counts = {part: int((self.parts == part).sum()) for part in PARTS}
         return [
-            f"{counts[part]:,} rows {told[part]}: {self.why.get(part, 'as the split says')}"
+            f"{counts[part]:,} {told[part][counts[part] > 1]}: {self.why.get(part, 'as the split says')}"
             for part in PARTS
             if counts[part]
         ]

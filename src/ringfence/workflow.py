@@ -3,6 +3,7 @@
 import csv
 import os
 import tempfile
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from .benchmark import Setting, plan, run
 from .benchmark.job import QUICK_LR, QUICK_STEPS
+from .columns import UnseenValues
 from .configure import detector_for
 from .data import CATALOG
 from .detector import Detector
@@ -46,12 +48,15 @@ class Scored:
         (n,) float64 of the rows that were scored.
     metrics
         Figures of :func:`ringfence.metrics.evaluate` at the training cut, where labels or folders tell the truth.
+    unseen
+        For each column with values or gaps that no training row had, how many rows have them, and which.
     """
 
     fitted: Fitted
     scores: NDArray[np.float64]
     source: Source
     metrics: Mapping[str, float]
+    unseen: tuple[str, ...] = ()
 
 
 def fit(
@@ -270,9 +275,14 @@ def score(
     if maps is not None and not isinstance(fitted, PictureDetector):
         raise InvalidParameter(f"maps={maps}: the model in {model} was not fitted on pictures")
     try:
-        scores = fitted.anomaly_score(given)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            scores = fitted.anomaly_score(given)
     except InvalidData as error:
         raise InvalidData(f"'{source.name}': {error}") from error
+    for warning in caught:
+        warnings.warn(warning.message, warning.category, stacklevel=2)
+    unseen = tuple(str(warning.message) for warning in caught if issubclass(warning.category, UnseenValues))
     names = [name for name, part in zip(source.names, source.parts.tolist(), strict=True) if part in parts]
     flags = (scores > fitted.threshold_).astype(int).tolist()
     rows: list[tuple[Any, ...]] = [("row", "anomaly_score", "is_anomaly")]
@@ -282,7 +292,7 @@ def score(
     write_csv(out, rows)
     if maps is not None and isinstance(fitted, PictureDetector) and isinstance(given, Pictures):
         write_maps(fitted, given, names, maps)
-    return Scored(fitted, scores, source, _judged(scores, fitted.threshold_, source.of(source.anomaly, *parts)))
+    return Scored(fitted, scores, source, _judged(scores, fitted.threshold_, source.of(source.anomaly, *parts)), unseen)
 
 
 def _judged(scores: NDArray[np.float64], cut: float, anomaly: NDArray[np.bool_] | None) -> dict[str, float]:
