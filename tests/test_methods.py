@@ -28,6 +28,7 @@ KINDS = {"table": DIGITS.data[:40], "image": DIGITS.images[:40]}
 # The budget of the checks, which fit some fifty times each.
 SMALL: dict[str, dict[str, Any]] = {
     "gan": {},
+    "autoencoder": {},
     "egbad": {},
     "fencegan": {"pretrain_epochs": 1},
     "anogan": {"steps": 4, "search_rates": (0.1, 0.05), "search_until": (2,), "restarts": 2},
@@ -60,6 +61,7 @@ def test_method(name: str, kind: str, check: Any) -> None:
 # Seconds each on one core.
 BRIEF: dict[str, dict[str, Any]] = {
     "gan": {},
+    "autoencoder": {},
     "egbad": {},
     "fencegan": {},
     "anogan": {"steps": 60, "search_rates": (0.1, 0.03), "search_until": (40,), "restarts": 1},

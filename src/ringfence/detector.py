@@ -156,6 +156,8 @@ class Detector(OutlierMixin, BaseEstimator, ABC):  # type: ignore[misc]
     columns_: Columns | None = field(init=False)
     cut_rows: ClassVar[int] = 10_000
     """Most rows that the cut is measured on, a seeded choice where there are more; fewer for searching methods."""
+    unused: ClassVar[tuple[str, ...]] = ()
+    """Hyperparameters of this class that mean nothing to the method; one without a `prior` has no `sample`."""
 
     # ---- what a method says -------------------------------------------------------------------------------------
 
@@ -373,6 +375,7 @@ class Detector(OutlierMixin, BaseEstimator, ABC):  # type: ignore[misc]
 
     # ---- the trained GAN itself ---------------------------------------------------------------------------------
 
+    @available_if(lambda self: "prior" not in self.unused)  # type: ignore[untyped-decorator]
     def sample(self, n: int, random_state: int | np.random.RandomState | None = None) -> Any:
         """Generate `n` rows in the training rows' units and words: (n, …) float64, or a data frame like theirs."""
         check_is_fitted(self)

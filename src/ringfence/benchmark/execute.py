@@ -168,8 +168,9 @@ def _arrays(det: Detector, scores: NDArray[Any], test: NDArray[Any], split: Spli
     arrays: Arrays = {
         "scores": scores, "anomaly": split.anomaly, "threshold": np.array(det.threshold_),
         "top_index": split.test[top], "top_rows": test[top], "top_widths": det.preprocess_.width,
-        "generated": det.anomaly_score(det.sample(generated, random_state=0)),
     }  # fmt: skip
+    if hasattr(det, "sample"):
+        arrays["generated"] = det.anomaly_score(det.sample(generated, random_state=0))
     if hasattr(det, "reconstruct"):
         arrays["top_remade"] = det.reconstruct(test[top])
     return arrays | losses_of(det)

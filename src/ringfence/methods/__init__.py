@@ -1,8 +1,9 @@
 """One file a method; its import line here registers it."""
 
 from .anogan import AnoGAN
+from .autoencoder import AutoEncoder
 from .egbad import EGBAD
 from .fence_gan import FenceGAN
 from .gan import GAN
 
-__all__ = ["EGBAD", "GAN", "AnoGAN", "FenceGAN"]
+__all__ = ["EGBAD", "GAN", "AnoGAN", "AutoEncoder", "FenceGAN"]
