@@ -74,8 +74,8 @@ def doubt(logit: Tensor) -> Tensor:
     return torch.sigmoid(-logit.double())
 
 
-def gan_stage(adversary: Adversary, optim: Optim) -> Stage:
-    """The game of Eq. 1 and 2: D, then G, each with an optimiser of its own."""
+def gan_stage(adversary: Adversary, optim: Optim, every: int = 1) -> Stage:
+    """The game of Eq. 1 and 2: D, then G in every so many steps, each with an optimiser of its own."""
 
     def judge(nets: Any, batch: Batch) -> Terms:
         return judged(adversary, nets.discriminator, (batch.x,), (nets.generator(batch.noise()),))
@@ -84,7 +84,7 @@ def gan_stage(adversary: Adversary, optim: Optim) -> Stage:
         logit, _ = nets.discriminator(nets.generator(batch.noise()))
         return {"adversarial": adversary.fool(logit)}
 
-    return Stage((Player(("discriminator",), judge, optim), Player(("generator",), imitate, optim)))
+    return Stage((Player(("discriminator",), judge, optim), Player(("generator",), imitate, optim, every=every)))
 
 
 def judged(adversary: Adversary, judge: Discriminator, real: Sequence[Tensor], fake: Sequence[Tensor]) -> Terms:
