@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from ringfence import EGBAD, GAN, AnoGAN, AutoEncoder, FenceGAN, methods
+from ringfence import ALAD, EGBAD, GAN, AnoGAN, AutoEncoder, FenceGAN, methods
 from ringfence.detector import Detector
 from ringfence.exceptions import InvalidData, InvalidParameter, TrainingDiverged
 from ringfence.game import Player
@@ -27,7 +27,14 @@ X = np.random.default_rng(0).normal(size=(40, 5))
 IMAGES = load_digits().images[:20]
 QUICK = {"epochs": 2, "random_state": 0}
 SEARCH = {"steps": 3, "search_rates": (0.1,), "search_until": (), "restarts": 1}
-ALL = [GAN(**QUICK), FenceGAN(**QUICK), EGBAD(**QUICK), AnoGAN(**QUICK, **SEARCH), AutoEncoder(**QUICK)]
+ALL = [
+    ALAD(**QUICK),
+    AnoGAN(**QUICK, **SEARCH),
+    AutoEncoder(**QUICK),
+    EGBAD(**QUICK),
+    FenceGAN(**QUICK),
+    GAN(**QUICK),
+]
 
 
 @pytest.mark.filterwarnings("ignore::ringfence.preprocess.ConstantColumns")

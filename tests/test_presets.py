@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ringfence import EGBAD, AnoGAN, FenceGAN, methods, presets
+from ringfence import ALAD, EGBAD, AnoGAN, FenceGAN, methods, presets
 from ringfence.detector import Detector
 from ringfence.exceptions import InvalidParameter
 from ringfence.game import Nets, stream
@@ -68,6 +68,15 @@ COUNTS = {
         "generator": KDD_GENERATOR,
         "encoder": 121 * 64 + 64 + 64 * 32 + 32,  # 9,888
         "discriminator": (121 * 128 + 128) + (32 * 128 + 128) + (256 * 128 + 128) + (128 + 1),  # 52,865
+    },
+    # ALAD's code: E 64, 32; D(x) 128 with batch norm, D(z) 128, joined 256 → 128 → 1; D(x, x') 242 → 128 → 1;
+    # D(z, z') 64 → 32 → 1.
+    ("alad", "kdd99"): {
+        "generator": KDD_GENERATOR,
+        "encoder": 121 * 64 + 64 + 64 * 32 + 32,
+        "discriminator": (121 * 128 + 128) + 2 * 128 + (32 * 128 + 128) + (256 * 128 + 128) + (128 + 1),
+        "discriminator_xx": (242 * 128 + 128) + (128 + 1),
+        "discriminator_zz": (64 * 32 + 32) + (32 + 1),
     },
     # Fence GAN, Table IV: G 64, 128, 121; D 256, 128, 128, 1.
     ("fencegan", "kdd99"): {
@@ -142,6 +151,18 @@ def test_egbad_mnist_is_table_4() -> None:
         *["Linear", "LeakyReLU", "Linear"],
     ]
     assert slopes(nets) == {0.1}
+
+
+def test_alad_kdd99_is_that_of_its_code() -> None:
+    nets = networks(ALAD.preset("kdd99"), (121,))
+    # D(x) alone is normalised; every layer for z or for pairs is dropped from.
+    branches = [*["Linear", "BatchNorm", "LeakyReLU"], *["Linear", "LeakyReLU", "Dropout"]]
+    assert kinds(nets.discriminator) == [*branches, *["Linear", "LeakyReLU", "Dropout"], "Linear"]
+    assert dropouts(nets.discriminator) == [0.5, 0.5]
+    for judge in (nets.discriminator_xx, nets.discriminator_zz):
+        assert kinds(judge) == ["Linear", "LeakyReLU", "Dropout", "Linear"]
+        assert dropouts(judge) == [0.2]
+    assert slopes(nets) == {0.2}
 
 
 def test_anogan_kdd99_is_table_5() -> None:
@@ -261,6 +282,18 @@ PRINTED: dict[tuple[str, str], dict[str, Any]] = {
         "search_rates": [0.01, 0.001, 0.0005],
         "search_until": [200, 300],
     },
+    # The code's run on KDD99; min-max scaling as in EGBAD's text.
+    ("alad", "kdd99"): {
+        "epochs": 100,
+        "batch_size": 50,
+        "lr": 1e-5,
+        "beta1": 0.5,
+        "latent_dim": 32,
+        "ema": 0.999,
+        "ema_warmup": False,
+        "scale": "minmax",
+        "init": "xavier",
+    },
     # Table IV; batch 256: §IV.D. No β₁ is printed: Keras' .9.
     ("fencegan", "kdd99"): {
         "epochs": 50,
@@ -320,6 +353,7 @@ def test_a_printed_fence_gan_plays_algorithm_1() -> None:
 
 # What the released codes do otherwise, and nothing else (each method's docstring says the same).
 RELEASED: dict[tuple[str, str], dict[str, Any]] = {
+    ("alad", "kdd99"): {"scale": "none", "own_rows": True},
     ("egbad", "kdd99"): {"scale": "none", "own_rows": True},
     ("egbad", "mnist"): {"own_rows": True, "layers": {"encoder", "discriminator"}},
     ("anogan", "kdd99"): {"scale": "none"},
@@ -405,7 +439,12 @@ def test_unknown_presets_and_variants_are_named_with_the_nearest() -> None:
 @pytest.mark.parametrize(
     ("method", "figures"),
     # EGBAD paper, Table 1; Fence GAN paper, Table I.
-    [("egbad", (0.9200, 0.9582, 0.9372)), ("anogan", (0.7790, 0.7914, 0.7852)), ("fencegan", (0.9546, 0.9697, 0.9553))],
+    [
+        ("alad", (0.9427, 0.9577, 0.9501)),
+        ("egbad", (0.9200, 0.9582, 0.9372)),
+        ("anogan", (0.7790, 0.7914, 0.7852)),
+        ("fencegan", (0.9546, 0.9697, 0.9553)),
+    ],
 )
 def test_published_figures_are_the_papers(method: str, figures: tuple[float, ...]) -> None:
     published = presets.entry(method, "kdd99", "printed")["published"]

@@ -11,13 +11,14 @@ from .exceptions import (
     TrainingDiverged,
 )
 from .frame import Frame
-from .methods import EGBAD, GAN, AnoGAN, AutoEncoder, FenceGAN
+from .methods import ALAD, EGBAD, GAN, AnoGAN, AutoEncoder, FenceGAN
 from .persist import load
 from .picture_detector import PictureDetector
 from .registry import methods
 from .views import Pad, Patches, Resize
 
 __all__ = [
+    "ALAD",
     "EGBAD",
     "GAN",
     "AnoGAN",

@@ -33,6 +33,9 @@ SILENT = ("device", "verbose")
 # They say what columns of data frames are; arrays have none.
 FRAMES = ("kinds", "strict")
 
+# They say how images are laid together; rows of tables have one way.
+IMAGES = ("join",)
+
 
 def check_detector(detector: Detector, X: Rows) -> None:
     """Run every check on clones of `detector`.
@@ -192,10 +195,9 @@ def check_every_hyperparameter_is_read(detector: Detector, X: Rows) -> None:
     One that allows a single value, and one that the method says it leaves `unused`, may change nothing.
     """
     choices = [{}, *_choices(detector)]
+    idle = (*SILENT, *FRAMES, *(IMAGES if np.ndim(X) == 2 else ()), *detector.unused, "layers")
     for name in detector.get_params(deep=False):
-        if name in (*SILENT, *FRAMES, *detector.unused, "layers") or (
-            name == "score_kind" and len(detector.scores) == 1
-        ):
+        if name in idle or (name == "score_kind" and len(detector.scores) == 1):
             continue
         others = _alternatives(detector, name)
         if others and not any(

@@ -1,9 +1,10 @@
 """One file a method; its import line here registers it."""
 
+from .alad import ALAD
 from .anogan import AnoGAN
 from .autoencoder import AutoEncoder
 from .egbad import EGBAD
 from .fence_gan import FenceGAN
 from .gan import GAN
 
-__all__ = ["EGBAD", "GAN", "AnoGAN", "AutoEncoder", "FenceGAN"]
+__all__ = ["ALAD", "EGBAD", "GAN", "AnoGAN", "AutoEncoder", "FenceGAN"]

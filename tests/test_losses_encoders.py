@@ -1,0 +1,123 @@
+"""Terms and parts of the methods that encode, against numbers worked out by hand."""
+
+import math
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from ringfence import ALAD
+from ringfence.game import stream
+from ringfence.losses import Wasserstein
+from ringfence.networks import INITIALISERS, Maker, family_for
+from test_losses import APPROX, Judge, batch, softplus, terms, values
+
+
+def family(shape: tuple[int, ...]) -> Any:
+    make = Maker(INITIALISERS["he"], [stream(0)], lambda count: torch.zeros(count, 3))
+    return family_for(shape)(shape, 3, None, make)
+
+
+# ---- ALAD ---------------------------------------------------------------------------------------------------------
+
+
+def alad_nets() -> SimpleNamespace:
+    """E(x) = x₁ + 1; G(z) = (z + 2, -z).
+
+    Logits: D_xz x₁ - z; D_xx x₁ - 2 x'₁; D_zz z - 3 z'. Features of D_xx: (x₁ + x'₁, x'₂).
+    """
+    return SimpleNamespace(
+        encoder=lambda x: x[:, :1] + 1,
+        generator=lambda z: torch.cat([z + 2, -z], 1),
+        discriminator=Judge(lambda x, z: x[:, 0] - z[:, 0]),
+        discriminator_xx=Judge(
+            lambda x, y: x[:, 0] - 2 * y[:, 0], lambda x, y: torch.stack([x[:, 0] + y[:, 0], y[:, 1]], 1)
+        ),
+        discriminator_zz=Judge(lambda z, w: z[:, 0] - 3 * w[:, 0]),
+    )
+
+
+# Row (1, 0): E(x) = 2, G(E(x)) = (4, -2). Noise 1: G(z) = (3, -1), E(G(z)) = 4.
+ALAD_BATCH = batch([[1.0, 0.0], [1.0, 0.0]], [[1.0], [1.0]])
+ALAD_TERMS = {
+    "discriminator.xz_real": softplus(1),  # D_xz(x, E(x)): 1 - 2 = -1, -log σ(-1)
+    "discriminator.xz_fake": softplus(2),  # D_xz(G(z), z): 3 - 1 = 2, -log(1 - σ(2))
+    "discriminator.xx_real": softplus(1),  # D_xx(x, x): 1 - 2 = -1
+    "discriminator.xx_fake": softplus(-7),  # D_xx(x, G(E(x))): 1 - 8 = -7, -log(1 - σ(-7))
+    "discriminator.zz_real": softplus(2),  # D_zz(z, z): 1 - 3 = -2
+    "discriminator.zz_fake": softplus(-11),  # D_zz(z, E(G(z))): 1 - 12 = -11
+    "generator.generator": softplus(-2),  # -log σ(2)
+    "generator.encoder": softplus(-1),  # -log(1 - σ(-1))
+    "generator.cycle_xx": softplus(7),  # -log σ(-7)
+    "generator.cycle_zz": softplus(11),  # -log σ(-11)
+}
+
+
+def test_alad_judges_three_kinds_of_pairs() -> None:
+    found = terms(ALAD(), alad_nets(), ALAD_BATCH)
+    assert found == {name: pytest.approx([value] * 2, **APPROX) for name, value in ALAD_TERMS.items()}
+
+
+def test_alad_without_the_third_discriminator_lacks_its_terms_and_changes_no_other() -> None:
+    nets = alad_nets()
+    del nets.discriminator_zz
+    found = terms(ALAD(dzz=False), nets, ALAD_BATCH)
+    kept = {name: value for name, value in ALAD_TERMS.items() if "zz" not in name}
+    assert found == {name: pytest.approx([value] * 2, **APPROX) for name, value in kept.items()}
+    assert "discriminator_zz" not in ALAD(dzz=False).build(family((4,)))
+
+
+def test_each_discriminator_of_alad_has_its_own_penalty() -> None:
+    found = terms(ALAD(adversary=Wasserstein(penalty=1)), alad_nets(), ALAD_BATCH)
+    # Slopes (1, -1), (1, -2) and (1, -3): (√2 - 1)², (√5 - 1)², (√10 - 1)².
+    for name, square in (("xz", 2), ("xx", 5), ("zz", 10)):
+        expected = (math.sqrt(square) - 1) ** 2
+        assert found[f"discriminator.{name}_penalty"] == pytest.approx([expected] * 2, **APPROX)
+
+
+def test_parts_of_alad() -> None:
+    found = ALAD().score_parts(alad_nets(), torch.tensor([[1.0, 0.0], [0.0, 3.0]]))
+    # G(E(x)) = (4, -2) and (3, -1).
+    assert {k: values(v) for k, v in found.items()} == {
+        # f(x, x) = (2, 0) and (0, 3); f(x, G(E(x))) = (5, -2) and (3, -1): 3 + 2 and 3 + 4.
+        "feature": pytest.approx([5.0, 7.0]),
+        # -log σ of 1 - 8 and of 0 - 6
+        "cross_entropy": pytest.approx([softplus(7), softplus(6)], **APPROX),
+        # Differences (-3, 2) and (-3, 4): 5 and 7; √13 and 5.
+        "residual": pytest.approx([5.0, 7.0]),
+        "residual_l2": pytest.approx([math.sqrt(13), 5.0]),
+    }
+    assert ALAD.scores == {
+        "fm": {"feature": 1},
+        "ch": {"cross_entropy": 1},
+        "l1": {"residual": 1},
+        "l2": {"residual_l2": 1},
+    }
+    assert next(iter(ALAD.scores)) == "fm"
+
+
+def test_alad_joins_images_as_channels_or_one_below_the_other() -> None:
+    shape = (2, 8, 8)
+    first = {
+        join: next(iter(ALAD(join=join).build(family(shape))["discriminator_xx"].parameters())).shape[1:3]
+        for join in ("channels", "height")
+    }
+    assert first == {"channels": (32, 4), "height": (32, 2)}  # maps, channels in
+
+
+def test_spectral_normalisation_of_alad_is_in_its_discriminators_and_nowhere_else() -> None:
+    for shape in ((4,), (1, 8, 8)):
+        nets = ALAD(spectral=True).build(family(shape))
+        normed = {name for name, net in nets.items() if any(type(m).__name__ == "Spectral" for m in net.modules())}
+        assert normed == {"discriminator", "discriminator_xx", "discriminator_zz"}
+        plain = ALAD().build(family(shape))
+        assert not any(type(m).__name__ == "Spectral" for net in plain.values() for m in net.modules())
+
+
+def test_the_released_alad_draws_the_second_players_rows_apart() -> None:
+    assert [p.own_rows for p in ALAD(own_rows=True).stages()[0].players] == [False, True]
+    assert [p.nets for p in ALAD().stages()[0].players] == [
+        ("discriminator", "discriminator_xx", "discriminator_zz"),
+        ("generator", "encoder"),
+    ]
