@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from ringfence.columns import Columns, named_alike, unseen_in_words
+from ringfence.columns import Columns, chosen, unseen_in_words
 from ringfence.exceptions import InvalidData
 from ringfence.frame import Frame
 
@@ -104,11 +104,28 @@ def test_a_number_that_can_not_be_read_is_named() -> None:
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (("a", "c"), "missing 'b'; not known from fit 'c'"),
+        (("a", "c"), r"missing 'b'; not known from fit 'c' \(leave out: --kind c=skip\)"),
         (("b", "a"), "in another order than at fit"),
         (("a",), "missing 'b'"),
     ],
 )
 def test_other_columns_than_at_fit_are_named(names: tuple[str, ...], message: str) -> None:
+    columns = Columns.learn(Frame({"a": [1.0, 2.0], "b": [1.0, 3.0]}))
     with pytest.raises(InvalidData, match=message):
-        named_alike(Frame({name: [1.0] for name in names}), ["a", "b"])
+        chosen(Frame({name: [1.0] for name in names}), columns)
+
+
+def test_columns_are_found_by_name_and_those_left_out_may_lack() -> None:
+    columns = Columns.learn(Frame({"a": [1.0, 2.0], "b": [1.0, 3.0], "no": ["x", "y"]}), {"no": "skip"})
+    assert chosen(Frame({"b": [1.0], "a": [2.0]}), columns, ordered=False).names == ("a", "b")
+    assert chosen(Frame({"a": [2.0], "b": [1.0]}), columns).names == ("a", "b")
+
+
+def test_booleans_come_back_in_the_words_of_the_training_rows() -> None:
+    words = ["yes", "No", "no", "no", None]
+    columns = Columns.learn(Frame({"b": words, "t": [True] * 5, "w": ["yes"] * 5, "x": np.arange(5.0)}))
+    other = Frame({"b": ["YES", "f", None], "t": ["true"] * 3, "w": ["yes"] * 3, "x": np.zeros(3)})
+    back = columns.decode(columns.encode(other)[0])
+    assert back["b"].tolist() == ["yes", "no", None]
+    assert back["t"].tolist() == [True] * 3
+    assert back["w"].tolist() == ["yes"] * 3

@@ -76,6 +76,35 @@ def test_categories_and_mixed_objects_are_text() -> None:
     assert list(frame["o"]) == ["x", "3", None]
 
 
+@pytest.mark.parametrize("dtype", ["boolean", "boolean[pyarrow]"])
+def test_booleans_with_gaps_are_true_false_or_missing(dtype: str) -> None:
+    frame = as_frame(pd.DataFrame({"b": pd.Series([True, None, False], dtype=dtype)}))
+    assert frame["b"].tolist() == [True, None, False]
+    assert as_frame(pd.DataFrame(DATA).convert_dtypes())["maybe"].tolist() == [True, None, False]
+
+
+def test_nan_among_text_is_missing_and_row_numbers_are_kept() -> None:
+    frame = Frame({"a": np.array(["x", np.nan, "y"], dtype=object)})
+    assert frame["a"].tolist() == ["x", None, "y"]
+    taken = frame.take(np.array([2, 0])).take(np.array([1]))
+    assert taken.origin is not None
+    assert taken.origin.tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    "native",
+    [
+        pd.DataFrame({"d": pd.to_timedelta([1, 2], unit="s")}),
+        pl.DataFrame({"d": [[1, 2], [3]]}),
+        pd.DataFrame({"d": [[1], [2]]}),
+        pd.DataFrame({"d": [1 + 2j, 3j]}),
+    ],
+)
+def test_types_that_are_not_understood_are_named(native: Any) -> None:
+    with pytest.raises(InvalidData, match=r"column 'd' holds .*: numbers, text, booleans or dates are needed"):
+        as_frame(native)
+
+
 @pytest.mark.parametrize("other", [np.zeros((2, 2)), [[1, 2]], {"a": [1]}, pd.Series([1.0])])
 def test_arrays_and_lists_are_no_frames(other: Any) -> None:
     assert not is_frame(other)

@@ -40,6 +40,10 @@ def kind_of(values: Any, name: str = "c", **given: str) -> str:
         (np.full(N, 3.5), "constant"),
         (["same"] * N, "constant"),
         (np.arange(N), "identifier"),
+        (RNG.permutation(N).astype(np.uint8), "number"),
+        (RNG.permutation(60_000)[:3000].astype(np.uint16), "number"),
+        ([f"{i % 30:03d}" for i in range(N)], "category"),
+        ([f"{d % 28 + 1:02d}.05.2024 08:{d:02d}" for d in range(N)], "date"),
         (np.arange(N) + 7000.0, "identifier"),
         ([f"user-{i:04d}" for i in range(N)], "identifier"),
     ],
@@ -99,8 +103,8 @@ def test_a_given_kind_overrules(values: Any, given: str, kind: str) -> None:
         (["2024-01-01", "soon"], {}, r"row 2, column 'c' is 'soon', not a date"),
         ([None, None, None], {}, r"column 'c' has no value in any of the 3 rows; leave it out: --kind c=skip"),
         ([np.nan, np.nan], {}, r"column 'c' has no value in any of the 2 rows"),
-        ([1.0, np.inf, 2.0], {"c": "number"}, r"row 2, column 'c' is inf, not a finite number"),
-        (["1", "inf", "2"], {}, r"row 2, column 'c' is inf, not a finite number"),
+        ([1.0, np.inf, 2.0], {"c": "number"}, r"row 2, column 'c' is 'inf', not a finite number"),
+        (["1", "inf", "2"], {}, r"row 2, column 'c' is 'inf', not a finite number"),
         (["yes", "maybe"], {"c": "boolean"}, r"row 2, column 'c' is 'maybe', neither true nor false"),
         (["a", "b"], {"c": "number"}, r"row 1, column 'c' is 'a', not a number"),
         ([1.0, 2.0], {"c": "numbr"}, r"column 'c': unknown kind 'numbr': did you mean 'number'"),
@@ -138,3 +142,17 @@ def test_dates_of_pandas_objects_and_zones_read_alike() -> None:
     read = as_dates("t", texts)
     assert read[0] == read[2] == np.datetime64(dt.datetime(2024, 5, 1, 8))
     assert np.isnat(read[1])
+
+
+def test_whole_numbers_are_the_same_category_however_they_are_written() -> None:
+    from ringfence.kinds import as_categories
+
+    written = [np.array([1, 2]), np.array([1.0, 2.0]), np.array(["1", "2"], object), np.array(["1.0", "2.0"], object)]
+    assert all(as_categories("c", column).tolist() == ["1", "2"] for column in written)
+
+
+def test_rows_in_messages_are_those_of_the_whole_table() -> None:
+    values = ["2024-01-01"] * 50 + ["soon"]
+    part = Frame({"d": values, "x": RNG.normal(size=51)}).take(np.arange(20, 51))
+    with pytest.raises(InvalidData, match=r"^row 51, column 'd' is 'soon'"):
+        understand(part.take(np.arange(31)[::-1]))

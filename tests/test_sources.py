@@ -268,3 +268,87 @@ def test_pictures_and_options_for_tables_exclude_each_other(tmp_path: Path) -> N
     (tmp_path / "p").mkdir()
     with pytest.raises(InvalidParameter, match="--label, --group and --kind are for tables"):
         source_of(str(tmp_path / "p"), Reading(label="y"))
+
+
+def test_models_of_python_and_of_the_command_line_score_each_others_files_alike(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from ringfence import EGBAD
+
+    frame = pd.DataFrame(
+        {
+            "grade": np.where(np.arange(80) % 7 == 0, np.nan, np.arange(80) % 3),  # pandas writes 1.0
+            "sort": np.arange(80) % 2 == 0,
+            "fixed": True,
+            "level": RNG.normal(size=80),
+        }
+    )
+    path = tmp_path / "t.csv"
+    frame.to_csv(path, index=False)
+    det = EGBAD(epochs=2, random_state=0, kinds={"grade": "category"}).fit(frame)
+    det.save(tmp_path / "python")
+    words = ("--method", "egbad", "--epochs", 2, "--kind", "grade=category")
+    run("fit", path, *words, "--out", tmp_path / "commands", capsys=capsys)
+    for model in ("python", "commands"):
+        _, out, _ = run("score", tmp_path / model, path, "--out", tmp_path / "s.csv", "--json", capsys=capsys)
+        assert json.loads(out)["unseen"] == []
+        theirs = pd.read_csv(tmp_path / "s.csv")["anomaly_score"].to_numpy()
+        np.testing.assert_array_equal(theirs, det.anomaly_score(frame))
+    np.testing.assert_array_equal(load(tmp_path / "commands").anomaly_score(frame), det.anomaly_score(frame))
+
+
+def test_scores_and_messages_name_the_rows_of_the_file(
+    csv_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = ("--label", "state", "--normal", "good")
+    split = tmp_path / "split.csv"
+    assert run("split", csv_file, *labels, "--out", split, capsys=capsys)[0] == 0
+    words = ("--method", "gan", "--epochs", "1", "--split", split)
+    assert run("fit", csv_file, *labels, *words, "--out", tmp_path / "m", capsys=capsys)[0] == 0
+    scored = ("score", tmp_path / "m", csv_file, *labels, "--split", split, "--out", tmp_path / "s.csv")
+    assert run(*scored, capsys=capsys)[0] == 0
+    parts = pd.read_csv(split)
+    assert pd.read_csv(tmp_path / "s.csv")["row"].tolist() == parts["row"][parts["part"] == "test"].tolist()
+    at = int(parts["row"][parts["part"] == "test"].iloc[-1])
+    lines = csv_file.read_text().splitlines()
+    lines[at + 1] = lines[at + 1].replace(lines[at + 1].split(",")[3], "soon")
+    csv_file.write_text("\n".join(lines) + "\n")
+    _, _, err = run(*scored, capsys=capsys)
+    assert f"row {at + 1}, column 'seen' is 'soon'" in err
+
+
+def test_columns_that_did_not_train_may_lack_and_others_are_taken_by_name(
+    csv_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frame = table().drop(columns="state").assign(id=range(N))
+    frame.to_csv(csv_file, index=False)
+    assert run("fit", csv_file, "--method", "gan", "--epochs", 1, "--out", tmp_path / "m", capsys=capsys)[0] == 0
+    run("score", tmp_path / "m", csv_file, "--out", tmp_path / "a.csv", capsys=capsys)
+    frame.drop(columns="id")[["on", "heat", "mode", "machine", "seen"]].to_csv(csv_file, index=False)
+    status, _, err = run("score", tmp_path / "m", csv_file, "--out", tmp_path / "b.csv", capsys=capsys)
+    assert status == 0, err
+    assert (tmp_path / "a.csv").read_text() == (tmp_path / "b.csv").read_text()
+    frame.assign(extra=1.5).to_csv(csv_file, index=False)
+    status, _, err = run("score", tmp_path / "m", csv_file, "--out", tmp_path / "c.csv", capsys=capsys)
+    assert "not known from fit 'extra' (leave out: --kind extra=skip)" in err
+    words = ("score", tmp_path / "m", csv_file, "--kind", "extra=skip", "--out", tmp_path / "c.csv")
+    assert run(*words, capsys=capsys)[0] == 0
+
+
+def test_pictures_that_train_say_how_many_channels_and_one_picture_can_be_scored(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from PIL import Image
+
+    for at in range(6):
+        for part, mode in (("train/good", "L"), ("test/bad", "RGB"), ("test/good", "L")):
+            (tmp_path / "p" / part).mkdir(parents=True, exist_ok=True)
+            pixels = RNG.integers(0, 255, (16, 16, 3), dtype=np.uint8)
+            Image.fromarray(pixels).convert(mode).save(tmp_path / "p" / part / f"{at}.png")
+    words = ("fit", tmp_path / "p", "--method", "gan", "--epochs", 1, "--out", tmp_path / "m")
+    assert run(*words, capsys=capsys)[0] == 0
+    assert load(tmp_path / "m").detector_.preprocess_.shape == (1, 16, 16)
+    for data in (tmp_path / "p", tmp_path / "p" / "train" / "good", tmp_path / "p" / "test" / "bad" / "0.png"):
+        status, _, err = run("score", tmp_path / "m", data, "--out", tmp_path / "s.csv", capsys=capsys)
+        assert status == 0, err
+    assert len(pd.read_csv(tmp_path / "s.csv")) == 1

@@ -192,6 +192,39 @@ def test_an_array_with_gaps_fits_and_comes_back_as_an_array() -> None:
         det.anomaly_score(np.where(np.isnan(x), np.inf, x))
 
 
+def test_every_column_of_an_array_trains_with_gaps_or_without() -> None:
+    x = np.random.default_rng(0).normal(size=(60, 3))
+    x[:, 0] = np.arange(60)
+    x[3, 1] = np.nan
+    det = quick(EGBAD).fit(x)
+    assert det.reconstruct(x).shape == (60, 3)
+    assert det.sample(2).shape == (2, 3)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        {"a": [1.0, 2.0]},
+        [{"a": 1.0}, {"a": 2.0}],
+        "rows.csv",
+        pl.LazyFrame({"a": [1.0]}),
+        pd.DataFrame({"a": [1.0], 2: [3.0]}),
+    ],
+    ids=["dict", "list of dicts", "path", "lazy frame", "names of two types"],
+)
+@pytest.mark.filterwarnings("ignore::polars.exceptions.PerformanceWarning")
+def test_what_is_no_table_is_refused_in_one_line(rows: Any) -> None:
+    with pytest.raises(InvalidData) as caught:
+        quick(GAN).fit(rows)
+    assert "\n" not in str(caught.value)
+
+
+def test_rows_that_were_kept_out_can_be_asked_for() -> None:
+    det = quick(GAN, calibration=0.25).fit(mixed())
+    assert det.held_out_.shape == (N,)
+    assert det.held_out_.sum() == 30
+
+
 def test_other_columns_than_at_fit_are_refused() -> None:
     det = quick(GAN).fit(as_frame(mixed()))
     with pytest.raises(InvalidData, match="missing 'colour'"):

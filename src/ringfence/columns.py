@@ -6,7 +6,8 @@ row had is all zeros: a code of its own, at which no generated row can arrive.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -14,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .exceptions import InvalidData
-from .frame import Column, Frame, missing
-from .kinds import LEFT_OUT, Understood, as_booleans, as_categories, as_dates, as_numbers, understand
+from .frame import Column, Frame, missing, objects
+from .kinds import LEFT_OUT, Origin, Understood, as_booleans, as_categories, as_dates, as_numbers, understand
 
 Matrix = NDArray[np.float64]
 _DAY: Final = np.timedelta64(1, "D")
@@ -37,7 +38,7 @@ class Code(ABC):
         """Names of its columns in the matrix."""
 
     @abstractmethod
-    def encode(self, column: Column) -> tuple[Matrix, NDArray[np.bool_]]:
+    def encode(self, column: Column, origin: Origin = None) -> tuple[Matrix, NDArray[np.bool_]]:
         """(n,) → (n, k), and for each row whether its value is one that no training row had."""
 
     @abstractmethod
@@ -62,8 +63,8 @@ class NumberCode(Code):
     def names(self) -> tuple[str, ...]:  # noqa: D102
         return (self.name, f"{self.name} is missing")[: 1 + self.gaps]
 
-    def encode(self, column: Column) -> tuple[Matrix, NDArray[np.bool_]]:  # noqa: D102
-        return _filled(as_numbers(self.name, column), self.fill, self.gaps)
+    def encode(self, column: Column, origin: Origin = None) -> tuple[Matrix, NDArray[np.bool_]]:  # noqa: D102
+        return _filled(as_numbers(self.name, column, origin), self.fill, self.gaps)
 
     def decode(self, block: Matrix) -> Column:  # noqa: D102
         return np.where(block[:, -1] > 0.5, np.nan, block[:, 0]) if self.gaps else block[:, 0].copy()
@@ -86,8 +87,8 @@ class DateCode(Code):
     def names(self) -> tuple[str, ...]:  # noqa: D102
         return (self.name, f"{self.name} is missing")[: 1 + self.gaps]
 
-    def encode(self, column: Column) -> tuple[Matrix, NDArray[np.bool_]]:  # noqa: D102
-        return _filled(_days(self.name, column), self.fill, self.gaps)
+    def encode(self, column: Column, origin: Origin = None) -> tuple[Matrix, NDArray[np.bool_]]:  # noqa: D102
+        return _filled(_days(self.name, column, origin), self.fill, self.gaps)
 
     def decode(self, block: Matrix) -> Column:  # noqa: D102
         # Beyond some 290,000 years there is no such date; what a network makes of one stays within.
@@ -103,38 +104,55 @@ class CategoryCode(Code):
     Attributes
     ----------
     reads
-        "category", or "boolean" where the column is decoded to true and false.
+        "category", or "boolean" where true and false may be written in many ways.
+    words
+        How the training rows wrote false and true, if in words; (), where the column had true and false themselves.
     """
 
     name: str
     values: tuple[str | None, ...]
     reads: str = "category"
+    words: tuple[str, ...] = ()
 
     @classmethod
     def learn(cls, name: str, column: Column, reads: str = "category") -> "CategoryCode":
         """Learn from the training rows: values in the order of the alphabet, gaps last."""
         texts = READ[reads](name, column)
         found = set(texts.tolist())
-        return cls(name, (*sorted(found - {None}), *((None,) if None in found else ())), reads)
+        return cls(name, (*sorted(found - {None}), *((None,) if None in found else ())), reads, _words(column, texts))
 
     @property
     def names(self) -> tuple[str, ...]:  # noqa: D102
         return tuple(f"{self.name} is missing" if v is None else f"{self.name}={v}" for v in self.values)
 
-    def encode(self, column: Column) -> tuple[Matrix, NDArray[np.bool_]]:  # noqa: D102
+    def encode(self, column: Column, origin: Origin = None) -> tuple[Matrix, NDArray[np.bool_]]:  # noqa: D102
         place = {value: at for at, value in enumerate(self.values)}
-        codes = np.array([place.get(text, -1) for text in READ[self.reads](self.name, column)], dtype=np.int64)
+        texts = READ[self.reads](self.name, column, origin)
+        codes = np.array([place.get(text, -1) for text in texts], dtype=np.int64)
         block = np.zeros((len(codes), len(self.values)))
         known = np.flatnonzero(codes >= 0)
         block[known, codes[known]] = 1.0
         return block, codes < 0
 
     def decode(self, block: Matrix) -> Column:  # noqa: D102
-        texts: Column = np.array([*self.values, None], dtype=object)[:-1][block.argmax(1)]
+        texts: Column = objects(self.values)[block.argmax(1)]
         if self.reads != "boolean":
             return texts
+        if self.words:
+            said = dict(zip(("false", "true"), self.words, strict=True))
+            return objects([text and said[text] for text in texts])
         flags = [None if text is None else text == "true" for text in texts]
         return np.array(flags, dtype=object if None in flags else bool)
+
+
+def _words(column: Column, texts: Column) -> tuple[str, ...]:
+    """The most usual text for false and for true; () where they are no text, or were not asked for."""
+    found = []
+    for meaning in ("false", "true"):
+        written = Counter(str(v).strip() for v, text in zip(column.tolist(), texts, strict=True) if text == meaning)
+        found.append(written.most_common(1)[0][0] if written else meaning)
+    worded = column.dtype == object and any(isinstance(v, str) for v in column)
+    return tuple(found) if worded and set(texts) <= {"false", "true", None} else ()
 
 
 READ: Final = {"category": as_categories, "boolean": as_booleans}
@@ -147,8 +165,9 @@ def _learn(column: Understood, values: Column) -> Code:
     if column.kind in READ:
         return CategoryCode.learn(column.name, values, column.kind)
     # A constant is read by what it holds.
-    worded = values.dtype == object or values.dtype.kind == "b"
-    if column.kind == "constant" and worded:
+    if values.dtype.kind == "b":
+        return CategoryCode.learn(column.name, values, "boolean")
+    if values.dtype == object:
         return CategoryCode.learn(column.name, values)
     return (DateCode if values.dtype.kind == "M" else NumberCode).learn(column.name, values)
 
@@ -205,7 +224,7 @@ class Columns:
         matrix = np.empty((frame.rows, len(self.names)))
         unseen, at = {}, 0
         for code in self.codes:
-            block, strange = code.encode(frame[code.name])
+            block, strange = code.encode(frame[code.name], frame.origin)
             matrix[:, at : at + block.shape[1]] = block
             at += block.shape[1]
             if strange.any():
@@ -269,26 +288,34 @@ def _filled(values: Matrix, fill: float, gaps: bool) -> tuple[Matrix, NDArray[np
     return full[:, None], empty
 
 
-def _days(name: str, column: Column) -> Matrix:
-    dates = as_dates(name, column)
+def _days(name: str, column: Column, origin: Origin = None) -> Matrix:
+    dates = as_dates(name, column, origin)
     days = (dates - np.datetime64(0, "us")) / _DAY
     return np.asarray(np.where(np.isnat(dates), np.nan, days), dtype=np.float64)
 
 
-def named_alike(frame: Frame, names: Sequence[str]) -> Frame:
-    """Return the frame if it has these columns in this order.
+def chosen(frame: Frame, columns: Columns, *, ordered: bool = True) -> Frame:
+    """Return the columns that `columns` reads, if the frame has these and no others.
+
+    Columns that the fit left out may lack. With `ordered` the order must be that of the fit.
 
     Raises
     ------
     InvalidData
         Naming what is missing, unknown, or out of order.
     """
-    if frame.names == tuple(names):
-        return frame
-    lacking = [name for name in names if name not in frame]
-    strange = [name for name in frame if name not in names]
+    known = [column.name for column in columns.understood]
+    needed = [code.name for code in columns.codes]
+    lacking = [name for name in known if name in needed and name not in frame]
+    strange = [name for name in frame if name not in known]
     faults = [
         f"missing {', '.join(map(repr, lacking[:_SHOWN]))}" if lacking else "",
-        f"not known from fit {', '.join(map(repr, strange[:_SHOWN]))}" if strange else "",
+        f"not known from fit {', '.join(map(repr, strange[:_SHOWN]))} (leave out: --kind {strange[0]}=skip)"
+        if strange
+        else "",
     ]
-    raise InvalidData(f"columns: {'; '.join(f for f in faults if f) or 'in another order than at fit'}")
+    if ordered and not any(faults) and [name for name in known if name in frame] != list(frame):
+        faults = ["in another order than at fit"]
+    if any(faults):
+        raise InvalidData(f"columns: {'; '.join(fault for fault in faults if fault)}")
+    return frame.only(needed)

@@ -106,8 +106,9 @@ class Detector(OutlierMixin, BaseEstimator, ABC):  # type: ignore[misc]
         As in scikit-learn; for images the number of values of one.
     columns_
         How the columns of a data frame, or of an array with gaps, become numbers; None for other rows.
-    split_
-        How many rows trained ("train"), and how many were kept out for the cut ("calibrate").
+    split_, held_out_
+        How many rows trained ("train"), and how many were kept out for the cut ("calibrate"); and which, (n,) bool,
+        which is not saved.
     """
 
     epochs: int | str = "auto"
@@ -257,6 +258,8 @@ class Detector(OutlierMixin, BaseEstimator, ABC):  # type: ignore[misc]
         seed = int(kept.facts["seed"]) if kept else fresh
         training, judged = sides(rows_in(given), self.calibration, stream(seed, ROWS), groups, held_out)
         self.split_ = {"train": len(training), "calibrate": rows_in(given) - len(training)}
+        self.held_out_ = np.ones(rows_in(given), dtype=bool)
+        self.held_out_[training] = False
         self.seed_ = seed
         self.columns_ = learned(self, X, given.take(training)) if isinstance(given, Frame) else None
         x = encoded(self, given, warn=False)

@@ -1,7 +1,9 @@
 """A table of named columns as NumPy arrays: what data frames of every library, CSV and Parquet files become here."""
 
 import importlib.util
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import date
+from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ Column = NDArray[Any]
 
 # Kinds of NumPy dtypes that a column may have: bool, whole numbers, floats, dates, and objects (text or None).
 _KEPT = "biufMO"
+_UNDERSTOOD = "numbers, text, booleans or dates are needed"
 
 
 class Frame(Mapping[str, Column]):
@@ -29,6 +32,8 @@ class Frame(Mapping[str, Column]):
         Whether the names are the user's own; False where columns have only numbers.
     worded
         Names of columns that are categories by their type, whatever they hold.
+    origin
+        (n,) numbers of the rows in the table that they were taken from, for messages; None for a whole table.
 
     Raises
     ------
@@ -36,8 +41,14 @@ class Frame(Mapping[str, Column]):
         If there is no column, lengths differ, or a column is not one-dimensional.
     """
 
-    def __init__(self, columns: Mapping[str, Any], named: bool = True, worded: Collection[str] = ()) -> None:
-        self.named, self.worded = named, frozenset(worded)
+    def __init__(
+        self,
+        columns: Mapping[str, Any],
+        named: bool = True,
+        worded: Collection[str] = (),
+        origin: NDArray[np.int64] | None = None,
+    ) -> None:
+        self.named, self.worded, self.origin = named, frozenset(worded), origin
         self._columns = {str(name): _typed(str(name), values) for name, values in columns.items()}
         lengths = {name: len(values) for name, values in self._columns.items()}
         if not lengths:
@@ -70,11 +81,12 @@ class Frame(Mapping[str, Column]):
 
     def take(self, index: Any) -> "Frame":
         """Return some rows, by numbers, slice or a mask."""
-        return Frame({name: values[index] for name, values in self._columns.items()}, self.named, self.worded)
+        origin = (np.arange(self.rows) if self.origin is None else self.origin)[index]
+        return Frame({name: values[index] for name, values in self._columns.items()}, self.named, self.worded, origin)
 
     def only(self, names: Sequence[str]) -> "Frame":
         """Return some columns."""
-        return Frame({name: self._columns[name] for name in names}, self.named, self.worded)
+        return Frame({name: self._columns[name] for name in names}, self.named, self.worded, self.origin)
 
     def without(self, *names: str) -> "Frame":
         """Return all but some columns."""
@@ -91,9 +103,17 @@ def _typed(name: str, values: Any) -> Column:
         return array.astype(np.float64, copy=False)
     if array.dtype.kind in "US":
         return array.astype(str).astype(object)
+    if array.dtype == object:
+        # NaN among text, as pandas has it, is a missing value too; nothing else differs from itself.
+        return objects([None if value != value else value for value in array.tolist()])
     if array.dtype.kind not in _KEPT:
-        raise InvalidData(f"column {name!r} holds {array.dtype}: numbers, text, booleans or dates are needed")
+        raise InvalidData(f"column {name!r} holds {array.dtype}: {_UNDERSTOOD}")
     return array
+
+
+def objects(values: Iterable[Any]) -> Column:
+    """Make a column of objects, (n,), also of values that are all of one type, which NumPy would make an array of."""
+    return np.array([*values, None], dtype=object)[:-1]
 
 
 def missing(column: Column) -> NDArray[np.bool_]:
@@ -142,8 +162,13 @@ def _values(column: Any, nw: Any) -> Any:
     """One column as an array, missing values as NaN, NaT or None."""
     dtype = column.dtype
     if dtype == nw.Boolean:
-        found = column.to_list()
-        return np.array(found, dtype=object) if any(v is None for v in found) else np.array(found, dtype=bool)
+        gaps = column.is_null().to_numpy()
+        flags = column.fill_null(False).to_numpy().astype(bool)
+        if not gaps.any():
+            return flags
+        return np.array(
+            [*(None if gap else flag for gap, flag in zip(gaps, flags.tolist(), strict=True)), None], dtype=object
+        )[:-1]
     if dtype.is_integer() and not column.is_null().any():
         return column.to_numpy()
     if dtype.is_numeric():
@@ -155,11 +180,16 @@ def _values(column: Any, nw: Any) -> Any:
     if dtype in (nw.String, nw.Categorical, nw.Enum):
         text = column.cast(nw.String).to_list()
         return np.array([v if isinstance(v, str) else None for v in text], dtype=object)
-    # Objects: pandas keeps mixed columns so. Text, None and plain numbers are understood.
+    # Objects: pandas keeps mixed columns so.
     found = np.empty(len(column), dtype=object)
-    for at, value in enumerate(column.to_list()):
-        missing = value is None or (isinstance(value, float) and np.isnan(value)) or str(value) in ("<NA>", "NaT")
-        found[at] = None if missing else value if isinstance(value, bool | np.bool_) else str(value)
+    for at, value in enumerate(column.to_list() if dtype == nw.Object else []):
+        if value is None or str(value) in ("<NA>", "NaT", "nan"):
+            continue
+        if not isinstance(value, str | bool | np.bool_ | Number | date):
+            raise InvalidData(f"column {column.name!r} holds {type(value).__name__}: {_UNDERSTOOD}")
+        found[at] = value if isinstance(value, bool | np.bool_) else str(value)
+    if dtype != nw.Object:
+        raise InvalidData(f"column {column.name!r} holds {dtype}: {_UNDERSTOOD}")
     return found
 
 

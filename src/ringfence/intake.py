@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_array, validate_data
 
-from .columns import Columns, UnseenValues, named_alike, unseen_in_words
+from .columns import Columns, UnseenValues, chosen, unseen_in_words
 from .exceptions import InvalidData, unusable_rows
 from .frame import Frame, as_frame, is_frame, native_like
 from .kinds import LEFT_OUT, as_numbers
@@ -83,22 +83,26 @@ def _gaps(detector: "Detector", rows: NDArray[Any], reset: bool) -> Rows:
 
 
 def _table(detector: "Detector", X: Any, reset: bool, least: int) -> Rows:
-    if isinstance(X, Frame):
-        if reset:
-            detector.n_features_in_ = len(X)
-            if X.named:
-                detector.feature_names_in_ = np.array(X.names, dtype=object)
-            elif hasattr(detector, "feature_names_in_"):
-                del detector.feature_names_in_
-    else:
-        validate_data(detector, X, reset=reset, skip_check_array=True)
-    frame = as_frame(X)
+    own = isinstance(X, Frame)
+    if own and reset:
+        detector.n_features_in_ = len(X)
+        if X.named:
+            detector.feature_names_in_ = np.array(X.names, dtype=object)
+        elif hasattr(detector, "feature_names_in_"):
+            del detector.feature_names_in_
+    try:
+        if not own:
+            validate_data(detector, X, reset=reset, skip_check_array=True)
+        frame = as_frame(X)
+    except TypeError as error:  # names of several types, lazy frames: what the libraries say of them
+        raise InvalidData(f"X can't be read as a table: {error}") from error
     if frame.rows < least:
         raise InvalidData(f"X has {frame.rows} row{'s' * (frame.rows != 1)}, at least {least} are needed")
     if reset:
         return frame
     if detector.columns_ is not None:
-        return named_alike(frame, [c.name for c in detector.columns_.understood])
+        # Files say their columns by name; frames of other libraries are held to scikit-learn's order.
+        return chosen(frame, detector.columns_, ordered=not own)
     if len(frame) != detector.n_features_in_:
         name, expected = type(detector).__name__, detector.n_features_in_
         raise InvalidData(f"X has {len(frame)} features, but {name} is expecting {expected} features as input")
@@ -109,7 +113,9 @@ def learned(detector: "Detector", X: Any, training: Frame) -> Columns:
     """Learn the columns of the training rows, and say which are left out."""
     named = is_frame(X) and not isinstance(X, Frame)
     library = type(X).__module__.partition(".")[0] if named else ""
-    columns = Columns.learn(training, detector.kinds, library)
+    # Nobody gave the columns of an array names: there are no words in it, and no counter of rows.
+    kinds = detector.kinds if is_frame(X) else {**dict.fromkeys(training, "number"), **(detector.kinds or {})}
+    columns = Columns.learn(training, kinds, library)
     left_out = [f"{c.name!r} ({c.reason})" for c in columns.understood if c.kind in LEFT_OUT and c.reason != "as given"]
     if left_out:
         warnings.warn(f"columns left out: {', '.join(left_out)}", ColumnsLeftOut, stacklevel=4)

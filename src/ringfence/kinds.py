@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .exceptions import InvalidData, InvalidParameter, unknown_name
-from .frame import Column, Frame, missing
+from .frame import Column, Frame, missing, objects
 
 MOST_CATEGORIES: Final = 1000
 """More different values than this are no category: each would be a column of its own."""
@@ -35,12 +35,31 @@ FALSE: Final = frozenset(("false", "no", "f", "n"))
 DATE_FORMS: Final[Mapping[str, Callable[[str], datetime]]] = {
     r"\d{4}-\d{2}-\d{2}([T ].*)?": datetime.fromisoformat,
     r"\d{4}/\d{2}/\d{2}( .*)?": lambda text: datetime.fromisoformat(text.replace("/", "-")),
-    r"\d{1,2}\.\d{1,2}\.\d{4}": lambda text: datetime.strptime(text, "%d.%m.%Y"),
+    r"\d{1,2}\.\d{1,2}\.\d{4}( \d{1,2}:.*)?": lambda text: _day_first(text),
 }
 """How dates may be written; 03/04/2024 is not among them: nobody knows which is the month."""
 
+
+def _day_first(text: str) -> datetime:
+    """31.05.2024, also with a time behind."""
+    day, _, time = text.partition(" ")
+    found = datetime.strptime(day, "%d.%m.%Y")
+    return datetime.fromisoformat(f"{found:%Y-%m-%d} {time.zfill(5) if len(time) < 5 else time}") if time else found
+
+
 _IDENTIFIER_NAME = re.compile(r"(?i)(.*[_ ])?(id|uuid|guid|index|row)")
 _SHOWN = 40
+_LEADING_ZERO = re.compile(r"-?0\d+")
+_WHOLE = re.compile(r"(-?\d+)\.0+")
+
+Origin = NDArray[np.int64] | None
+"""Numbers of rows in the table that they were taken from, for messages; None where they are the whole table."""
+
+
+def _cell(at: int, name: str, value: object, origin: Origin) -> str:
+    """Say what stands where: rows are called by their number in the whole table, counted from 1."""
+    row = at if origin is None else int(origin[at])
+    return f"row {row + 1}, column {name!r} is {str(value).strip()[:_SHOWN]!r}"
 
 
 @dataclass(frozen=True)
@@ -89,13 +108,13 @@ def understand(frame: Frame, given: Mapping[str, str] | None = None) -> tuple[Un
         if kind not in KINDS:
             raise InvalidParameter(f"column {name!r}: {unknown_name('kind', kind, KINDS)}")
     given = {**dict.fromkeys(frame.worded, "category"), **given}
-    found = tuple(_understand(name, frame[name], given.get(name)) for name in frame)
+    found = tuple(_understand(name, frame[name], given.get(name), frame.origin) for name in frame)
     if all(column.kind in LEFT_OUT for column in found):
         raise InvalidData(f"no column is left to learn from: {', '.join(f'{c.name!r} is {c.kind}' for c in found)}")
     return found
 
 
-def _understand(name: str, column: Column, given: str | None) -> Understood:
+def _understand(name: str, column: Column, given: str | None, origin: Origin = None) -> Understood:
     gaps = missing(column)
     values = column[~gaps]
     # Different values as they read: a column of text may hold booleans too, as pandas keeps them.
@@ -104,13 +123,14 @@ def _understand(name: str, column: Column, given: str | None) -> Understood:
     if given is not None:
         if given not in LEFT_OUT and not distinct:
             raise InvalidData(_no_value(name, column))
-        CHECKS.get(given, _nothing)(name, column)
+        CHECKS.get(given, _nothing)(name, column, origin)
         return Understood(name, given, "as given", *counts)
     if not distinct:
         raise InvalidData(_no_value(name, column))
     if distinct == 1 and not gaps.any():
         return Understood(name, "constant", f"always {str(values[0])[:_SHOWN]}", *counts)
-    kind, reason = _text(name, column, values, distinct) if column.dtype == object else _typed(name, values, distinct)
+    worded = column.dtype == object
+    kind, reason = _text(name, column, values, distinct, origin) if worded else _typed(name, values, distinct)
     return Understood(name, kind, reason, *counts)
 
 
@@ -118,7 +138,7 @@ def _no_value(name: str, column: Column) -> str:
     return f"column {name!r} has no value in any of the {len(column):,} rows; leave it out: --kind {name}=skip"
 
 
-def few_categories(name: str, column: Column) -> None:
+def few_categories(name: str, column: Column, origin: Origin = None) -> None:
     """Refuse a column of more different values than a category may have."""
     distinct = len(set(column[~missing(column)].tolist()))
     if distinct > MOST_CATEGORIES:
@@ -128,7 +148,7 @@ def few_categories(name: str, column: Column) -> None:
         )
 
 
-def _nothing(name: str, column: Column) -> None:
+def _nothing(name: str, column: Column, origin: Origin = None) -> None:
     """Kinds that any column may be."""
 
 
@@ -137,6 +157,7 @@ def _typed(name: str, values: Column, distinct: int) -> tuple[str, str]:
         return "boolean", "true and false"
     if values.dtype.kind == "M":
         return "date", "dates"
+    values = values.astype(np.float64)  # differences of unsigned numbers wrap around
     if len(values) >= LEAST_ROWS and distinct == len(values) and (values == np.floor(values)).all():
         # Some rows may have been left out of a count.
         if (np.diff(values) > 0).all() and values[-1] - values[0] < 3 * len(values):
@@ -146,19 +167,23 @@ def _typed(name: str, values: Column, distinct: int) -> tuple[str, str]:
     return "number", "numbers"
 
 
-def _text(name: str, column: Column, values: Column, distinct: int) -> tuple[str, str]:
+def _text(name: str, column: Column, values: Column, distinct: int, origin: Origin) -> tuple[str, str]:
     texts = {str(value).strip() for value in set(values.tolist())}
     words = {text.lower() for text in texts}
     numbers = sum(_number(text) is not None for text in texts)
+    coded = any(_LEADING_ZERO.fullmatch(text) for text in texts)
+    if numbers == len(texts) and coded:
+        few_categories(name, column)
+        return "category", "codes: whole numbers with leading zeros"
     if numbers == len(texts):
-        return _typed(name, as_numbers(name, column)[~missing(column)], distinct)
+        return _typed(name, as_numbers(name, column, origin)[~missing(column)], distinct)
     if 2 * numbers >= len(texts):
-        as_numbers(name, column)  # names the first value that is none
+        as_numbers(name, column, origin)  # names the first value that is none
     if len(words) <= 2 and (words <= TRUE | FALSE) and len(words & TRUE) <= 1 and len(words & FALSE) <= 1:
         return "boolean", " and ".join(sorted(texts))
     dates = sum(_date(text) is not None for text in texts)
     if 2 * dates >= len(texts):
-        as_dates(name, column)
+        as_dates(name, column, origin)
         return "date", "dates"
     if len(values) >= LEAST_ROWS and distinct > 0.9 * len(values):
         return "identifier", f"{distinct:,} different texts in {len(values):,} rows"
@@ -166,7 +191,7 @@ def _text(name: str, column: Column, values: Column, distinct: int) -> tuple[str
     return "category", f"{distinct} different texts"
 
 
-def as_numbers(name: str, column: Column) -> NDArray[np.float64]:
+def as_numbers(name: str, column: Column, origin: Origin = None) -> NDArray[np.float64]:
     """Return a column as float64, NaN where it is missing; `InvalidData` names the first value that is no number."""
     if column.dtype.kind in "biuf":
         numbers = column.astype(np.float64)
@@ -176,18 +201,17 @@ def as_numbers(name: str, column: Column) -> NDArray[np.float64]:
         known = {value: _number(str(value)) for value in set(column.tolist()) if value is not None}
         strange = next((at for at, value in enumerate(column) if value is not None and known[value] is None), None)
         if strange is not None:
-            text = str(column[strange]).strip()[:_SHOWN]
             raise InvalidData(
-                f"row {strange + 1}, column {name!r} is {text!r}, not a number; mend it, or say --kind {name}=category"
+                f"{_cell(strange, name, column[strange], origin)}, not a number; mend it, or say --kind {name}=category"
             )
         numbers = np.array([np.nan if value is None else known[value] for value in column], dtype=np.float64)
     if np.isinf(numbers).any():
         at = int(np.argmax(np.isinf(numbers)))
-        raise InvalidData(f"row {at + 1}, column {name!r} is {numbers[at]}, not a finite number")
+        raise InvalidData(f"{_cell(at, name, numbers[at], origin)}, not a finite number")
     return numbers
 
 
-def as_dates(name: str, column: Column) -> NDArray[np.datetime64]:
+def as_dates(name: str, column: Column, origin: Origin = None) -> NDArray[np.datetime64]:
     """Return a column as datetime64[us], NaT where it is missing; `InvalidData` names the first that is no date."""
     if column.dtype.kind == "M":
         return column
@@ -195,39 +219,41 @@ def as_dates(name: str, column: Column) -> NDArray[np.datetime64]:
     strange = next((at for at, value in enumerate(column) if value is not None and known[value] is None), None)
     if strange is not None:
         raise InvalidData(
-            f"row {strange + 1}, column {name!r} is {str(column[strange])[:_SHOWN]!r}, not a date like 2024-05-31 or"
-            f" 2024-05-31 08:30; mend it, or say --kind {name}=category"
+            f"{_cell(strange, name, column[strange], origin)}, not a date like 2024-05-31 or 2024-05-31 08:30; mend it,"
+            f" or say --kind {name}=category"
         )
     return np.array(
         [np.datetime64("NaT") if value is None else known[value] for value in column], dtype="datetime64[us]"
     )
 
 
-def as_categories(name: str, column: Column) -> NDArray[Any]:
+def as_categories(name: str, column: Column, origin: Origin = None) -> NDArray[Any]:
     """Return a column as text, None where it is missing; whole numbers read as such: "3" for 3.0."""
     gaps = missing(column)
     known = {value: _category(value) for value in set(column[~gaps].tolist())}
     values = [None if gap else known[value] for gap, value in zip(gaps, column.tolist(), strict=True)]
-    return np.array([*values, None], dtype=object)[:-1]  # the None keeps NumPy from making fixed-width text
+    return objects(values)
 
 
 def _category(value: Any) -> str:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    return str(value).strip()
+    text = str(value).strip()
+    whole = _WHOLE.fullmatch(text)  # 3.0 is how whole numbers are written where some are missing
+    return whole[1] if whole else text
 
 
-def as_booleans(name: str, column: Column) -> NDArray[Any]:
+def as_booleans(name: str, column: Column, origin: Origin = None) -> NDArray[Any]:
     """Return a column as "false" and "true", None where it is missing; errors name the first that is neither."""
     words = {"0": "false", "1": "true", **dict.fromkeys(TRUE, "true"), **dict.fromkeys(FALSE, "false")}
     texts = as_categories(name, column)
     strange = next((at for at, text in enumerate(texts) if text is not None and text.lower() not in words), None)
     if strange is not None:
         raise InvalidData(
-            f"row {strange + 1}, column {name!r} is {texts[strange][:_SHOWN]!r}, neither true nor false; mend it, or"
-            f" say --kind {name}=category"
+            f"{_cell(strange, name, texts[strange], origin)}, neither true nor false; mend it, or say"
+            f" --kind {name}=category"
         )
-    return np.array([*(None if text is None else words[text.lower()] for text in texts), None], dtype=object)[:-1]
+    return objects([None if text is None else words[text.lower()] for text in texts])
 
 
 def _number(text: str) -> float | None:
@@ -252,7 +278,7 @@ def _date(text: str) -> datetime | None:
     return None
 
 
-CHECKS: Final[Mapping[str, Callable[[str, Column], Any]]] = {
+CHECKS: Final[Mapping[str, Callable[[str, Column, Origin], Any]]] = {
     "number": as_numbers,
     "date": as_dates,
     "boolean": as_booleans,

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -216,6 +217,12 @@ def _channels(x: Rows) -> Rows:
 def as_array(x: Any) -> Any:
     """Make an array of a list, and check what scikit-learn's check would answer obscurely: odd dimensions."""
     if not hasattr(x, "ndim"):
+        dicts = isinstance(x, list) and bool(x) and isinstance(x[0], dict)
+        if dicts or isinstance(x, dict | str | bytes | PathLike):
+            raise InvalidData(
+                f"X is a {type(x).__name__}{' of dicts' * dicts}: arrays, data frames and ringfence.Frame are taken;"
+                " files are read by ringfence.data.load_file"
+            )
         x = np.asarray(x)
     if x.ndim > 4:
         raise InvalidData(

@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .data import CATALOG, Loaded, built_in, load_file
+from .data.header import channels_of, read_header
 from .data.picture_files import PictureFiles
-from .data.pictures import read_picture_folder
+from .data.pictures import PictureFile, read_picture_folder
+from .data.scan import SUFFIXES
 from .exceptions import InvalidData, InvalidParameter, unknown_name
 from .frame import Frame, missing
 from .holdout import sides
@@ -172,6 +174,8 @@ def source_of(data: str, reading: Reading) -> Source:
         source = _known(data, reading)
     elif Path(data).expanduser().is_dir():
         source = _folder(Path(data).expanduser(), reading)
+    elif Path(data).suffix.lower() in SUFFIXES:
+        source = _picture(Path(data).expanduser(), reading)
     else:
         source = _file(data, reading)
     if reading.split is not None:
@@ -203,6 +207,9 @@ def _known(data: str, reading: Reading) -> Source:
 def _file(data: str, reading: Reading) -> Source:
     loaded = _loaded(data, reading)
     rows, groups = loaded.x, None
+    if isinstance(rows, Frame) and reading.known:  # of a model: what the user leaves out now was perhaps not there then
+        left_out = [name for name, kind in reading.kinds.items() if kind == "skip" and name in rows]
+        rows = rows.without(*left_out) if left_out else rows
     if reading.group is not None:
         if not isinstance(rows, Frame) or reading.group not in rows:
             known = rows if isinstance(rows, Frame) else []
@@ -237,7 +244,10 @@ def _folder(path: Path, reading: Reading) -> Source:
     if reading.label is not None or reading.group is not None or reading.kinds:
         raise InvalidParameter(f"'{path}' is a folder of pictures: --label, --group and --kind are for tables")
     folder = read_picture_folder(path, normal=reading.normal, strict=reading.strict)
-    files = PictureFiles(folder.files, reading.channels)
+    # The pictures that train say how many channels a model has; those to be tested are made alike.
+    training = [file.header for file in folder.files if file.part == "train"]
+    channels = reading.channels or channels_of(training or [file.header for file in folder.files])
+    files = PictureFiles(folder.files, channels)
     faults = files.faults(reading.workers)
     if faults and reading.strict:
         raise InvalidData(next(iter(faults.values())))
@@ -255,8 +265,16 @@ def _folder(path: Path, reading: Reading) -> Source:
         "mvtec": {TRAIN: "train/good", TEST: "test/"},
         "classes": {TRAIN: f"class '{reading.normal}'", TEST: "the other classes"},
     }[folder.layout]
-    pictures = PictureFiles(kept, files.channels)
+    pictures = PictureFiles(kept, channels)
     return Source(pictures, path.name, pictures.names, parts, why, anomaly, notes=tuple(notes))
+
+
+def _picture(path: Path, reading: Reading) -> Source:
+    """One picture, to be scored."""
+    header = read_header(path)
+    file = PictureFile(path, path.name, "test", "", None, None, header)
+    pictures = PictureFiles([file], reading.channels)
+    return Source(pictures, path.name, pictures.names, np.array([TEST]), {TEST: "one picture, to be scored"})
 
 
 def _fixed(source: Source, path: Path) -> Source:

@@ -100,8 +100,10 @@ def fit(
     if reading.label is not None and reading.normal is None:
         raise InvalidParameter(f"label={reading.label!r} needs the value that means normal: add --normal VALUE")
     wanted = {"random_state": 0, "verbose": verbose, **(changes or {})}
-    if reading.kinds:
-        wanted["kinds"] = dict(reading.kinds)
+    # Labels and groups are no features, so that they have no kind.
+    kinds = {name: kind for name, kind in reading.kinds.items() if name not in (reading.label, reading.group)}
+    if kinds:
+        wanted["kinds"] = kinds
     detector = detector_for(method, preset=preset, variant=variant, changes=wanted)
     detector.check()
     refuse_foreign(out, "model")
@@ -114,9 +116,11 @@ def fit(
     if (source.parts == TRAIN).sum() < 2:
         raise _too_few(source)
     source = source.calibrated(detector.calibration, stream(drawn, ROWS)) if reading.split is None else source
+    if reading.group is not None and not (source.parts == CALIBRATE).any():
+        say(f"'{reading.group}' keeps nothing apart: no rows are kept out (say --set calibration=0.2, or --split)")
     given = source.take(TRAIN, CALIBRATE)
     rows = given.rows if isinstance(given, Frame) else len(given)
-    for line in (*source.said(), *source.notes, *_kinds_said(source, given, detector)):
+    for line in (*source.said(), *source.notes, *_kinds_said(source, detector)):
         say(line)
     if quick:
         steps = -(-rows // detector.batch_size)
@@ -189,18 +193,15 @@ def _as_they_are(pictures: Pictures) -> View:
     )
 
 
-def _kinds_said(source: Source, given: Any, detector: Detector) -> list[str]:
-    """What the columns of a table are taken for, a line a kind; errors name the file and its own row."""
-    if not isinstance(given, Frame) or not isinstance(source.rows, Frame):
+def _kinds_said(source: Source, detector: Detector) -> list[str]:
+    """What the columns of a table are taken for by the rows that train, a line a kind; errors name the file."""
+    training = source.take(TRAIN)
+    if not isinstance(training, Frame):
         return []
     try:
-        columns = understand(given, detector.kinds)
+        columns = understand(training, detector.kinds)
     except InvalidData as error:
-        try:
-            understand(source.rows, detector.kinds)
-        except InvalidData as whole:
-            raise InvalidData(f"'{source.name}': {whole}") from error
-        raise InvalidData(f"'{source.name}', rows that train: {error}") from error
+        raise InvalidData(f"'{source.name}': {error}") from error
     found: dict[str, list[str]] = {}
     for column in columns:
         gaps = f", {column.missing:,} missing" if column.missing else ""
@@ -250,9 +251,10 @@ def score(
 ) -> "Scored":
     """Score DATA with a saved model and write `row, anomaly_score, is_anomaly` for every row to the CSV file `out`.
 
-    `row` counts from 0, as the rows of an array do; messages about a CSV file count from 1, the first row after its
-    header. Of pictures a fourth column says the `file`; of a known set's case, of a folder that has a part to test,
-    or with a split, the rows to test are scored, otherwise all.
+    `row` is the row's own number in DATA, counted from 0 as the rows of an array are (messages about a CSV file count
+    from 1, the first row after its header), and the place among those scored where DATA are pictures. Of pictures a
+    fourth column says the `file`; of a known set's case, of a folder that has a part to test, or with a split, the
+    rows to test are scored, otherwise all.
 
     Parameters
     ----------
@@ -265,8 +267,7 @@ def score(
     detector = fitted.detector_ if isinstance(fitted, PictureDetector) else fitted
     detector.set_params(verbose=verbose, **({"strict": True} if reading.strict else {}))
     writable(out)
-    learned = {c.name: c.kind for c in detector.columns_.understood if c.kind != "number"} if detector.columns_ else {}
-    source = source_of(data, replace(reading, known=learned))
+    source = source_of(data, _as_learned(reading, fitted, detector))
     parts = (TEST,) if (source.parts == TEST).any() else PARTS
     given = source.take(*parts)
     if isinstance(given, Pictures) != isinstance(fitted, PictureDetector):
@@ -286,13 +287,22 @@ def score(
     names = [name for name, part in zip(source.names, source.parts.tolist(), strict=True) if part in parts]
     flags = (scores > fitted.threshold_).astype(int).tolist()
     rows: list[tuple[Any, ...]] = [("row", "anomaly_score", "is_anomaly")]
-    rows += zip(range(len(scores)), map(repr, scores.tolist()), flags, strict=True)
+    own = range(len(scores)) if isinstance(given, Pictures) else names
+    rows += zip(own, map(repr, scores.tolist()), flags, strict=True)
     if isinstance(given, Pictures):
         rows = [(*row, name) for row, name in zip(rows, ["file", *names], strict=True)]
     write_csv(out, rows)
     if maps is not None and isinstance(fitted, PictureDetector) and isinstance(given, Pictures):
         write_maps(fitted, given, names, maps)
     return Scored(fitted, scores, source, _judged(scores, fitted.threshold_, source.of(source.anomaly, *parts)), unseen)
+
+
+def _as_learned(reading: Reading, fitted: Fitted, detector: Detector) -> Reading:
+    """Read as the rows were read that the model learned from: kinds of columns, channels of pictures."""
+    if isinstance(fitted, PictureDetector):
+        return replace(reading, channels=reading.channels or detector.preprocess_.shape[0])
+    understood = detector.columns_.understood if detector.columns_ else ()
+    return replace(reading, known={c.name: c.kind for c in understood if c.kind != "number"})
 
 
 def _judged(scores: NDArray[np.float64], cut: float, anomaly: NDArray[np.bool_] | None) -> dict[str, float]:

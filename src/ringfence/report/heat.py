@@ -49,7 +49,7 @@ def write_maps(fitted: "PictureDetector", pictures: Pictures, names: Sequence[st
         from PIL import Image
     except ImportError as error:
         raise MissingExtra("pictures of maps need Pillow: pip install 'ringfence[images]'") from error
-    for at, maps in enumerate(fitted.maps(pictures)):
+    for at, maps in enumerate(fitted.each_maps(pictures)):
         tiles = [shown(pictures.read(at)), *(heat(v, fitted.map_scale_[name]) for name, v in maps.items())]
         path = (folder / names[at]).with_suffix(".png")
         try:
