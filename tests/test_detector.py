@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from ringfence import ALAD, EGBAD, GAN, AnoGAN, AutoEncoder, FenceGAN, methods
+from ringfence import ALAD, EGBAD, GAN, AnoGAN, AutoEncoder, FenceGAN, GANomaly, methods
 from ringfence.detector import Detector
 from ringfence.exceptions import InvalidData, InvalidParameter, TrainingDiverged
 from ringfence.game import Player
@@ -34,6 +34,7 @@ ALL = [
     EGBAD(**QUICK),
     FenceGAN(**QUICK),
     GAN(**QUICK),
+    GANomaly(**QUICK),
 ]
 
 

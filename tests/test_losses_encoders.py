@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from ringfence import ALAD
+from ringfence import ALAD, GANomaly
 from ringfence.game import stream
 from ringfence.losses import Wasserstein
 from ringfence.networks import INITIALISERS, Maker, family_for
@@ -121,3 +121,73 @@ def test_the_released_alad_draws_the_second_players_rows_apart() -> None:
         ("discriminator", "discriminator_xx", "discriminator_zz"),
         ("generator", "encoder"),
     ]
+
+
+# ---- GANomaly -----------------------------------------------------------------------------------------------------
+
+
+def ganomaly_nets() -> SimpleNamespace:
+    """G_E(x) = x; G_D(z) = z + (3, 4); E(x̂) = 2 x̂; D's logit is x₁ - 1, its features (2 x₁, 3 x₂)."""
+    return SimpleNamespace(
+        encoder=lambda x: x,
+        generator=lambda z: z + torch.tensor([3.0, 4.0]),
+        second_encoder=lambda x: 2 * x,
+        discriminator=Judge(lambda x: x[:, 0] - 1, lambda x: x * torch.tensor([2.0, 3.0])),
+    )
+
+
+# Row (1, 0): z = (1, 0), x̂ = (4, 4), ẑ = (8, 8). f(x) = (2, 0), f(x̂) = (8, 12): apart by (6, 12).
+# Row (0, -4): x̂ = (3, 0), ẑ = (6, 0), apart from z by (6, 4). f(x) = (0, -12), f(x̂) = (6, 0): (6, 12) again.
+GANOMALY_X = [[1.0, 0.0], [0.0, -4.0]]
+PAPER = {"adversarial_distance": "l2", "residual_distance": "l1", "code_distance": "l1"}
+
+
+def test_ganomaly_is_eq_1_to_4() -> None:
+    found = terms(GANomaly(**PAPER), ganomaly_nets(), batch(GANOMALY_X))
+    assert found == {
+        "generator.adversarial": pytest.approx([math.sqrt(180)] * 2, **APPROX),  # ‖(6, 12)‖₂
+        "generator.residual": pytest.approx([50 * 7] * 2),  # 50 (3 + 4)
+        "generator.code": pytest.approx([7 + 8, 6 + 4]),  # ‖(1, 0) - (8, 8)‖₁, ‖(0, -4) - (6, 0)‖₁
+        "discriminator.real": pytest.approx([softplus(0), softplus(1)], **APPROX),  # logits 0 and -1: -log σ
+        "discriminator.fake": pytest.approx([softplus(3), softplus(2)], **APPROX),  # 3 and 2: -log(1 - σ)
+    }
+
+
+def test_ganomaly_as_released_takes_means() -> None:
+    found = terms(GANomaly(), ganomaly_nets(), batch(GANOMALY_X))
+    assert found["generator.adversarial"] == pytest.approx([90, 90])  # (36 + 144) / 2
+    assert found["generator.residual"] == pytest.approx([175, 175])  # 50 (3 + 4) / 2
+    assert found["generator.code"] == pytest.approx([(49 + 64) / 2, (36 + 16) / 2])
+
+
+def test_weights_of_ganomaly_weigh_their_own_terms() -> None:
+    det = GANomaly(**PAPER, adversarial_weight=2, residual_weight=3, code_weight=5)
+    found = terms(det, ganomaly_nets(), batch(GANOMALY_X))
+    assert found["generator.adversarial"] == pytest.approx([2 * math.sqrt(180)] * 2, **APPROX)
+    assert found["generator.residual"] == pytest.approx([21, 21])
+    assert found["generator.code"] == pytest.approx([75, 50])
+
+
+def test_parts_of_ganomaly() -> None:
+    found = GANomaly().score_parts(ganomaly_nets(), torch.tensor(GANOMALY_X))
+    assert {k: values(v) for k, v in found.items()} == {
+        "code": pytest.approx([15.0, 10.0]),
+        "code_squared": pytest.approx([56.5, 26.0]),
+        "residual": pytest.approx([7.0, 7.0]),
+        "feature": pytest.approx([90.0, 90.0]),
+    }
+    assert next(iter(GANomaly.scores.items())) == ("code", {"code": 1.0})
+
+
+def test_ganomaly_plays_its_generator_first_and_draws_no_noise() -> None:
+    players = GANomaly().stages()[0].players
+    assert [p.nets for p in players] == [("generator", "encoder", "second_encoder"), ("discriminator",)]
+    assert not hasattr(GANomaly(), "sample")
+
+
+def test_no_score_of_ganomaly_is_scaled_to_the_rows_beside_it() -> None:
+    # Flaw 4 and 5 of the released code: min-max over the test set, and batch norm in training mode.
+    rows = torch.randn(20, 1, 8, 8, generator=stream(0)).numpy()
+    det = GANomaly(epochs=1, random_state=0).fit(rows)
+    assert det.anomaly_score(rows[:2]).tolist() == det.anomaly_score(rows)[:2].tolist()
+    assert det.anomaly_score(rows[:1]) != [0.0]

@@ -57,6 +57,7 @@ MNIST_GENERATOR = (
     + 2 * 64
     + (64 * 1 * 16 + 1)  # Transposed convolution 4 × 4, 1
 )  # 6,770,369
+GANOMALY_PYRAMID = 16 * 64 + (64 * 128 * 16 + 2 * 128) + (128 * 256 * 16 + 2 * 256)  # batch norm from the second on
 COUNTS = {
     # arXiv 1802.06222, Table 5: G 64, 128, 121; D 256, 128, 128, 1.
     ("anogan", "kdd99"): {
@@ -103,6 +104,13 @@ COUNTS = {
         + (200 * 512 + 512)
         + ((3136 + 512) * 1024 + 1024)
         + (1024 + 1),
+    },
+    # GANomaly's code, no bias: 28 → 14 → 7 → 4 with 64, 128 and 256 maps, and back; 4 · 4 · 256 = 4096.
+    ("ganomaly", "mnist"): {
+        "encoder": GANOMALY_PYRAMID + 4096 * 100,
+        "generator": (100 * 4096 + 2 * 256) + (256 * 128 * 16 + 2 * 128) + (128 * 64 * 16 + 2 * 64) + 64 * 16,
+        "second_encoder": GANOMALY_PYRAMID + 4096 * 100,
+        "discriminator": GANOMALY_PYRAMID + 4096,
     },
     # Fence GAN, Table II: as Table 3 without batch norm in D.
     ("fencegan", "mnist"): {
@@ -312,6 +320,23 @@ PRINTED: dict[tuple[str, str], dict[str, Any]] = {
         "gamma": 0.5,
         "encirclement": "log_distance",
     },
+    # §4: rate (e as in 2 · 10⁻³), momentums, epochs, λ. Batch, z and initialisation: the released code's.
+    ("ganomaly", "mnist"): {
+        "epochs": 15,
+        "batch_size": 64,
+        "lr": 2e-3,
+        "beta1": 0.5,
+        "latent_dim": 100,
+        "ema": 0.0,
+        "scale": "range",
+        "init": "normal_002",
+        "adversarial_weight": 1.0,
+        "residual_weight": 50.0,
+        "code_weight": 1.0,
+        "adversarial_distance": "l2",
+        "residual_distance": "l1",
+        "code_distance": "l1",
+    },
     # Table II.
     ("fencegan", "mnist"): {
         "epochs": 100,
@@ -357,6 +382,13 @@ RELEASED: dict[tuple[str, str], dict[str, Any]] = {
     ("egbad", "kdd99"): {"scale": "none", "own_rows": True},
     ("egbad", "mnist"): {"own_rows": True, "layers": {"encoder", "discriminator"}},
     ("anogan", "kdd99"): {"scale": "none"},
+    ("ganomaly", "mnist"): {
+        "lr": 2e-4,
+        "adversarial_distance": "mean_squared",
+        "residual_distance": "mean_absolute",
+        "code_distance": "mean_squared",
+        "score_kind": "code_squared",
+    },
     ("fencegan", "kdd99"): {"encirclement": "cross_entropy", "pretrain_epochs": 15, "apart": True},
     ("fencegan", "mnist"): {
         "encirclement": "cross_entropy",

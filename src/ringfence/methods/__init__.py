@@ -6,5 +6,6 @@ from .autoencoder import AutoEncoder
 from .egbad import EGBAD
 from .fence_gan import FenceGAN
 from .gan import GAN
+from .ganomaly import GANomaly
 
-__all__ = ["ALAD", "EGBAD", "GAN", "AnoGAN", "AutoEncoder", "FenceGAN"]
+__all__ = ["ALAD", "EGBAD", "GAN", "AnoGAN", "AutoEncoder", "FenceGAN", "GANomaly"]
