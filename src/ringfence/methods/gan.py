@@ -30,7 +30,7 @@ from ..losses import ADVERSARIES, Adversary, adversary_named
 from ..networks import Discriminator, Family
 from ..registry import Info, register
 
-ADVERSARY = OneOf(tuple(ADVERSARIES), objects=Adversary)
+ADVERSARY: OneOf = OneOf(tuple(ADVERSARIES), objects=Adversary)
 """What the hyperparameter `adversary` may be, for every method that has it."""
 
 
