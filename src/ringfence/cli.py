@@ -132,7 +132,7 @@ def _fit(args: argparse.Namespace) -> int:
     said = {
         "model": str(args.out), "method": args.method, "rows": fitted.split_["train"],
         "calibrate": fitted.split_["calibrate"], "parts": dict(Counter(source.parts.tolist())),
-        "shape": list(detector.preprocess_.given), "source": source.name, "notes": source.notes,
+        "shape": list(detector.preprocess_.given), "source": source.name, "why": source.why, "notes": source.notes,
         "columns": [asdict(c) for c in detector.columns_.understood] if detector.columns_ else None,
         "epochs": detector.n_iter_, "losses": last, "threshold": fitted.threshold_,
     }  # fmt: skip
@@ -166,6 +166,7 @@ def _score(args: argparse.Namespace) -> int:
         "out": str(args.out),
         "metrics": found.metrics,
         "unseen": found.unseen,
+        "notes": found.source.notes,
     }
     text = f"{flagged:,} of {len(scores):,} rows score above {cut:.6g}; all scores lie in {args.out}"
     if found.metrics:
@@ -300,8 +301,8 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     fit.add_argument(
         "data", metavar="DATA",
-        help=".csv, .npy or .npz file; or the normal training rows of a known set's case: digits:3 and mnist:3 (the 3 "
-        "is the anomaly), kdd99:all, kdd99:dedup",
+        help="table (.csv, .tsv, .parquet, .arrow, .npy, .npz), folder of pictures, or the normal training rows of a "
+        "known set's case: digits:3 and mnist:3 (the 3 is the anomaly), kdd99:all, kdd99:dedup",
     )  # fmt: skip
     fit.add_argument("--method", required=True)
     fit.add_argument("--out", required=True, type=Path, metavar="MODEL", help="folder of the model")
@@ -322,10 +323,10 @@ def _parser() -> argparse.ArgumentParser:
 
     score = command("score", _score, "score rows with a saved model")
     score.add_argument("model", type=Path, metavar="MODEL")
-    score.add_argument("data", metavar="DATA", help="as for fit; digits:3 are its test rows, digits alone all rows")
+    score.add_argument("data", metavar="DATA", help="as for fit, or one picture; of digits:3 its test rows")
     score.add_argument(
         "--out", type=Path, default=Path("scores.csv"), metavar="CSV",
-        help="row (counted from 0), anomaly_score, is_anomaly [scores.csv]",
+        help="row (its own number, from 0), anomaly_score, is_anomaly [scores.csv]",
     )  # fmt: skip
     score.add_argument("--seed", type=int, default=0, help="of the split, for digits:3 and the like [0]")
     score.add_argument("--maps", type=Path, metavar="DIR", help="write a picture of each picture's maps")
