@@ -2,23 +2,19 @@
 
 import struct
 import sys
-import threading
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from ringfence.data import decode as decode_module
 from ringfence.data.decode import (
     MAX_PIXELS,
     Picture,
     PictureTooLarge,
     channels_of,
     decode,
-    decode_many,
     decode_mask,
     read_header,
 )
@@ -205,8 +201,6 @@ def test_channels_are_the_fewest_that_lose_nothing() -> None:
 def test_other_channels_are_refused(tmp_path: Path, channels: int) -> None:
     with pytest.raises(InvalidParameter, match=f"channels={channels}"):
         decode(tmp_path / "a.png", channels)
-    with pytest.raises(InvalidParameter, match=f"channels={channels}"):
-        decode_many([], channels)
 
 
 @pytest.mark.parametrize(
@@ -330,61 +324,3 @@ def test_a_mask_of_another_size_names_both(tmp_path: Path) -> None:
     path = saved(tmp_path, Image.fromarray(GREY))
     with pytest.raises(InvalidData, match=r"a.png' is a mask of 9×7 pixels; its picture has 7×9"):
         decode_mask(path, (9, 7))
-
-
-@pytest.fixture
-def many(tmp_path: Path) -> list[Path]:
-    return [saved(tmp_path, Image.new("L", (8, 8), i), f"{i:02}.png") for i in range(40)]
-
-
-@pytest.mark.parametrize("workers", [1, 3, 64])
-def test_a_stream_keeps_the_order(many: list[Path], workers: int) -> None:
-    assert [round(float(a[0, 0, 0]) * 255) for a in decode_many(many, 1, workers)] == list(range(40))
-    assert list(decode_many([], 1, workers)) == []
-
-
-def test_a_stream_never_looks_further_ahead_than_twice_its_workers(many: list[Path]) -> None:
-    taken = 0
-
-    def files() -> Iterator[Path]:
-        nonlocal taken
-        for path in many:
-            taken += 1
-            yield path
-
-    for given, _ in enumerate(decode_many(files(), 1, workers=2), 1):
-        assert taken <= given + 3
-    assert taken == 40
-
-
-def test_a_stream_decodes_in_other_threads(many: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    meet = threading.Barrier(2, timeout=60)
-
-    def meeting(path: Path, channels: int) -> np.ndarray:
-        meet.wait()
-        return np.zeros((channels, 1, 1), dtype=np.float32)
-
-    monkeypatch.setattr(decode_module, "decode", meeting)
-    assert len(list(decode_many(many, 1, workers=2))) == 40
-
-
-def test_a_stream_raises_at_the_damaged_pictures_turn(many: list[Path]) -> None:
-    many[5].write_bytes(b"")
-    stream = decode_many(many, 1, workers=2)
-    for _ in range(5):
-        next(stream)
-    with pytest.raises(InvalidData, match=r"05.png"):
-        next(stream)
-
-
-def test_a_stream_left_early_leaves_no_thread(many: list[Path]) -> None:
-    stream = decode_many(many, 1, workers=2)
-    next(stream)
-    stream.close()
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("ringfence-decode")]
-
-
-@pytest.mark.parametrize("workers", [0, 65, 1.5])
-def test_wrong_workers_are_refused(workers: object) -> None:
-    with pytest.raises(InvalidParameter, match=f"workers={workers}"):
-        decode_many([], 1, workers)

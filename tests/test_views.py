@@ -101,15 +101,6 @@ def test_patches_stitch_the_mean_of_overlaps() -> None:
     assert Patches(8, 8, 4).stitch(maps, 8, 12)[0].tolist() == [1] * 4 + [2] * 4 + [3] * 4
 
 
-def test_coverage_is_a_share_of_the_pictures_part() -> None:
-    mask = np.zeros((8, 12), dtype=bool)
-    mask[:, :4] = True
-    assert Patches(8, 8, 4).coverage(mask).tolist() == [0.5, 0]
-    assert Resize(64, 64).coverage(mask).tolist() == [pytest.approx(1 / 3)]
-    small = np.ones((2, 2), dtype=bool)
-    assert Patches(8, 8, 8).coverage(small).tolist() == [1]
-
-
 def test_window_labels_follow_the_papers_intersection_over_union() -> None:
     # Windows at columns 0, 4, 8; the defect is columns 4…11: shares of the union 32/96, 1, 32/96.
     mask = np.zeros((8, 16), dtype=bool)
@@ -178,7 +169,7 @@ def test_wrong_shapes_are_named() -> None:
     with pytest.raises(InvalidData, match=r"\(9, 9\) is no picture"):
         view.rows(np.zeros((9, 9), dtype=np.float32))
     with pytest.raises(InvalidData, match=r"\(1, 9, 9\) is no picture"):
-        view.coverage(np.zeros((1, 9, 9), dtype=bool))
+        view.window_labels(np.zeros((1, 9, 9), dtype=bool))
     with pytest.raises(InvalidData, match=r"maps have shape \(1, 8, 8\).*needs \(4, 8, 8\)"):
         view.stitch(np.zeros((1, 8, 8)), 9, 9)
 
@@ -206,4 +197,5 @@ def test_magnetic_tiles_come_back_from_their_patches(data_dir: Path) -> None:
     mask = decode_mask(uneven.mask, (uneven.header.height, uneven.header.width))
     labels = view.window_labels(mask, of="window")
     assert labels.any()
-    assert np.array_equal(labels, view.coverage(mask) > 0.3)
+    shares = [float(mask[top:bottom, left:right].mean()) for top, left, bottom, right in view.windows(*mask.shape)]
+    assert np.array_equal(labels, np.greater(shares, 0.3))

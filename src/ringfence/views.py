@@ -57,13 +57,6 @@ class View(ABC):
         """Return how many rows a picture of that size gives."""
         return len(self.windows(height, width))
 
-    def coverage(self, mask: Bools) -> NDArray[np.float64]:
-        """Return which share of each row's part of the picture the mask covers: (m,), from 0 to 1."""
-        height, width = _size_of(mask, 2)
-        return np.array(
-            [float(mask[top:bottom, left:right].mean()) for top, left, bottom, right in self.windows(height, width)]
-        )
-
     def window_labels(self, mask: Bools, threshold: float = 0.3, of: str = "union") -> Bools:
         """Tell which rows are abnormal: those whose overlap with a defect is greater than the threshold.
 
@@ -81,7 +74,7 @@ class View(ABC):
             From 0 to below 1; 0 means any overlap.
         of : {"union", "window", "defect"}
             What the overlap is a share of: window and defect together, the window's part of the picture (all
-            defects counted, as `coverage` does), or the defect.
+            defects counted), or the defect.
 
         Returns
         -------

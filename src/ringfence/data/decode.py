@@ -1,14 +1,10 @@
-"""One picture file to numbers: its pixels, a mask, and many pictures as a stream.
+"""One picture file to numbers: its pixels, or a mask.
 
 Pillow does the decoding. Only the first page of a TIFF or MPO file is read. Pillow reduces colour of 16 bits a channel
 to 8 bits; only grey keeps 16. EXIF orientation is applied everywhere: pixels are those a viewer shows.
 """
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
-from numbers import Integral
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -39,7 +35,6 @@ __all__ = [
     "PictureTooLarge",
     "channels_of",
     "decode",
-    "decode_many",
     "decode_mask",
     "read_header",
 ]
@@ -129,49 +124,6 @@ def decode_mask(path: str | Path, size: tuple[int, int] | None = None) -> NDArra
     bright = float(values.max()) > 0.5
     abnormal: NDArray[np.bool_] = values > (0.5 if bright else 0.0)
     return abnormal
-
-
-def decode_many(files: Iterable[str | Path], channels: int, workers: int = 2) -> Iterator[NDArray[np.float32]]:
-    """Decode pictures in order with threads, never holding more than ``2 * workers`` of them.
-
-    Parameters
-    ----------
-    files : iterable of str or Path
-        Read as it is needed.
-    channels : int
-        As for `decode`.
-    workers : int
-        Threads, from 1 to 64. Pillow decodes outside of Python's lock, so they share the work of several cores.
-
-    Returns
-    -------
-    iterator of ndarray of float32, shape (channels, height, width)
-
-    Raises
-    ------
-    InvalidParameter
-        If ``workers`` or ``channels`` is out of range.
-    InvalidData
-        From the iterator, at the turn of a picture that can't be decoded.
-    """
-    if not isinstance(workers, Integral) or not 1 <= workers <= 64:
-        raise InvalidParameter(f"workers={workers!r}: allowed are whole numbers ≥ 1 and ≤ 64")
-    _check_channels(channels)
-    return _decoded(iter(files), channels, workers)
-
-
-def _decoded(waiting: Iterator[str | Path], channels: int, workers: int) -> Iterator[NDArray[np.float32]]:
-    ahead: deque[Future[NDArray[np.float32]]] = deque()
-    with ThreadPoolExecutor(workers, thread_name_prefix="ringfence-decode") as pool:
-        try:
-            ahead.extend(pool.submit(decode, path, channels) for path in islice(waiting, 2 * workers))
-            while ahead:
-                # No name keeps the picture here while the caller works on it.
-                yield ahead.popleft().result()
-                ahead.extend(pool.submit(decode, path, channels) for path in islice(waiting, 1))
-        finally:
-            for future in ahead:
-                future.cancel()
 
 
 def _turned(pixels: NDArray[np.float32], orientation: int) -> NDArray[np.float32]:

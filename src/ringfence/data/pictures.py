@@ -12,11 +12,10 @@ the first epoch. Links to folders are not followed, so no loop of links can catc
 """
 
 import warnings
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from ..exceptions import InvalidData, InvalidParameter, unknown_name
 from .header import Picture
@@ -88,30 +87,6 @@ class PictureFolder:
         """The files to test with."""
         return tuple(file for file in self.files if file.part == "test")
 
-    def summary(self) -> dict[str, Any]:
-        """Return the layout and counts, fit for JSON.
-
-        ``anomalous_without_mask`` counts anomalous pictures that have no mask where others have one; ``groups`` has
-        "part/group" to its count, and ``sizes`` the smallest and largest width and height in pixels.
-        """
-        widths = [file.header.width for file in self.files]
-        heights = [file.header.height for file in self.files]
-        masks = sum(file.mask is not None for file in self.files)
-        anomalous = [file for file in self.files if file.anomalous]
-        return {
-            "layout": self.layout,
-            "pictures": len(self.files),
-            "train": len(self.train),
-            "test": len(self.test),
-            "anomalous": len(anomalous),
-            "masks": masks,
-            "anomalous_without_mask": sum(file.mask is None for file in anomalous),
-            "skipped": len(self.skipped),
-            "groups": dict(Counter(f"{file.part}/{file.group}".rstrip("/") for file in self.files)),
-            "modes": dict(Counter(file.header.mode for file in self.files)),
-            "sizes": {"width": [min(widths), max(widths)], "height": [min(heights), max(heights)]},
-        }
-
 
 def read_picture_folder(path: str | Path, *, normal: str | None = None, strict: bool = False) -> PictureFolder:
     """Find the pictures of a folder and what they are.
@@ -157,13 +132,6 @@ def read_picture_folder(path: str | Path, *, normal: str | None = None, strict: 
     return PictureFolder(
         root, layout, tuple(sorted(files, key=lambda file: file.name)), tuple(sorted(set(scan.skipped)))
     )
-
-
-def is_picture_folder(path: str | Path) -> bool:
-    """Tell whether a path is a folder with pictures, by names alone: in it, its sub-folders, or train/* and test/*."""
-    root = Path(path).expanduser()
-    inner = [folder for part in ("train", "test") for folder in folders_in(root / part)]
-    return any(has_pictures(folder) for folder in (root, *folders_in(root), *inner))
 
 
 def _layout(scan: Scan) -> Layout:
@@ -253,7 +221,8 @@ def _read_classes(scan: Scan, normal: str | None) -> list[PictureFile]:
     names = [folder.name for folder in folders]
     if folders and normal is None:
         raise InvalidParameter(
-            f"'{scan.root}' has a folder for each class: say which is normal with normal=NAME, one of: {_few(names)}"
+            f"'{scan.root}' has a folder for each class: say which is normal: --normal NAME (normal=NAME in Python),"
+            f" one of: {_few(names)}"
         )
     if folders and normal not in names:
         raise InvalidParameter(f"'{scan.root}': {unknown_name('class', normal, names)}")
