@@ -83,13 +83,13 @@ def test_a_comma_in_a_quoted_name_is_no_delimiter(write):
         ("a,b\n", ["header but no rows"]),
         ("a,b\n1,2\n3,red\n", ["row 2", "'b'", "'red'"]),
         ("a,b\n1,2\n3,1_000\n", ["row 2", "'b'", "'1_000'"]),
-        ("a;b\n1;2\n3;4,5\n", ["row 2", "'b'", "'4,5'"]),
+        ("a;b\n1;2\n3;4,5.6\n", ["row 2", "'b'", "'4,5.6'"]),
         ("a,b\n1,2\n\n3,inf\n", ["row 2", "'b'", "'inf'", "not a finite number"]),
         ("a,b\n-inf,2\n", ["row 1", "'a'", "'-inf'"]),
         ("a,b\n1,2\n3,4,5\n", ["row 2", "3 cells", "expected 2", "header"]),
         ("a,b\n1,2\n3\n", ["row 2", "1 cells", "expected 2"]),
         ("1,2\n3\n", ["row 2", "1 cells", "expected 2", "first row"]),
-        ("5.1,width\n4.9,3.0\n", ["row 1", "column 2", "'width'", "first line counts as data", "--kind 2=category"]),
+        ("5,width,5\n4,3.0,1\n", ["row 1", "column 2", "'width'", "first line counts as data", "--kind 2=category"]),
         (",a,b\n0,1,2\n", ["column 1 has no name", "index=False"]),
         ('a,b\n1,2\n3,"' + "4" * 200_000 + "\n", ["can't be read as CSV", "quotation mark"]),
         ("a,b,a\n1,2,3\n", ["two columns 'a'"]),
@@ -149,6 +149,50 @@ def test_what_looks_like_a_label_is_no_feature_by_accident(write, pack, name):
 def test_a_label_that_is_not_there_suggests_the_nearest(write, pack):
     assert "did you mean 'kind'" in refusal(InvalidParameter, write(LABELLED), label="kinds", normal="ok")
     assert "did you mean 'truth'" in refusal(InvalidParameter, pack(x=np.ones((2, 1)), truth=np.ones(2)), label="trut")
+
+
+@pytest.mark.parametrize("text", ["", "NA", "None", "null", "nan", "N/A"])
+def test_a_label_that_means_missing_is_no_label_in_any_kind_of_file(write, pack, text):
+    said = "row 2 has no label in 'kind'"
+    assert said in refusal(InvalidData, write(f"a,kind\n1,ok\n2,{text}\n"), label="kind", normal="ok")
+    assert said in refusal(
+        InvalidData, pack(x=np.eye(2), kind=np.array(["ok", text or " "])), label="kind", normal="ok"
+    )
+
+
+def test_a_missing_label_shows_how_it_is_written(write):
+    message = refusal(InvalidData, write("a,kind\n1,None\n2,bad\n"), label="kind", normal="None")
+    assert "row 1 has no label in 'kind': 'None' means missing" in message
+
+
+def test_a_second_column_that_looks_like_a_label_is_no_feature_by_accident(write):
+    path = write("a,label,class\n1,0,x\n2,1,y\n")
+    message = refusal(InvalidData, path, label="label", normal=0)
+    assert "'class' looks like another label beside 'label'" in message
+    assert "--kind class=skip" in message
+    for kind in ("skip", "category"):
+        assert load_file(path, label="label", normal=0, kinds={"class": kind}).x.names == ("a", "class")
+
+
+def test_a_second_array_of_labels_is_no_feature_anyway(pack):
+    path = pack(x=np.eye(2), y=np.array([0, 1]), label=np.array([1, 0]))
+    assert load_file(path, label="y", normal=0).labels.tolist() == [False, True]
+
+
+def test_a_kind_settles_that_a_column_is_no_label(write):
+    assert load_file(write("a,y\n1,0\n2,1\n"), kinds={"y": "number"}).x["y"].tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("kind", ["number", "skip", "category"])
+def test_a_kind_of_the_label_is_ignored(write, kind):
+    loaded = load_file(write(LABELLED), label="kind", normal="ok", kinds={"kind": kind})
+    assert (loaded.x.names, loaded.labels.tolist()) == (("a", "b"), [False, True, False])
+
+
+def test_rows_to_score_may_all_be_anomalies(write, pack):
+    options = {"label": "y", "normal": "ok", "drop_label": True}
+    assert load_file(write("a,y\n1,bad\n2,odd\n"), **options).labels.tolist() == [True, True]
+    assert load_file(pack(x=np.eye(2), y=np.array([1, 2])), **options).labels.tolist() == [True, True]
 
 
 def test_a_normal_value_never_seen_lists_at_most_ten_that_are(write):

@@ -87,12 +87,40 @@ def test_text_among_numbers_is_refused_from_half_on_with_the_remedy(read):
     assert read("a,b\nx,0\n1,0\ny,0\n")["a"].tolist() == ["x", "1", "y"]
 
 
-@pytest.mark.parametrize("content", ["a;b\n1,5;2\n3,5;4\n", "1,5;2\n3,5;4\n", 'a,b\n"1,500",2\n7,3\n'])
+@pytest.mark.parametrize("content", ["a|b\n1,5|2\n3,5|4\n", "a;b\n1,5;2\n3.5;4\n", 'a,b\n"1,500",2\n7,3\n'])
 def test_numbers_with_commas_are_neither_misread_nor_taken_as_text(read, content):
     message = refusal(read, content)
     assert "row 1, column" in message
     assert "is '1,5" in message
-    assert "not a number: write it with a decimal point only" in message
+    assert "not a number" in message
+    assert "write it with a decimal point only" in message
+    assert "--kind" not in message
+
+
+@pytest.mark.parametrize("mark", [";", "\t"])
+def test_decimal_commas_are_read_where_they_part_no_cells(read, mark):
+    rows = ("temp,at", "20,25,7", "-3,5,8", "21,?", ",9")
+    frame = read("".join(row[::-1].replace(",", mark, 1)[::-1] + "\n" for row in rows))
+    assert np.array_equal(frame["temp"], [20.25, -3.5, 21, np.nan], equal_nan=True)
+    assert np.array_equal(frame["at"], [7, 8, np.nan, 9], equal_nan=True)
+    assert read("1,5;2\n3,5;4\n")["1"].tolist() == [1.5, 3.5]
+    assert read("a;b\n0,5;1\n", kinds={"a": "number"})["a"].tolist() == [0.5]
+    assert read("a;b\n0,5;1\n", kinds={"a": "category"})["a"].tolist() == ["0,5"]
+
+
+def test_a_comma_before_three_digits_is_no_decimal_comma_unless_another_column_says_so(read):
+    message = refusal(read, "a;b\n999;2\n1,250;4\n")
+    assert "row 2, column 'a' is '1,250'" in message
+    assert "1.250 or 1250" in message
+    assert "--kind" not in message
+    assert read("a;b\n999;2,5\n1,250;4\n")["a"].tolist() == [999, 1.25]
+    assert read("a;b\n0,250;2\n1,250;4\n")["a"].tolist() == [0.25, 1.25]
+
+
+def test_decimal_commas_may_begin_far_down(read):
+    frame = read("a;b\n" + "7;1\n" * 10_000 + "7,5;1\n")
+    assert frame["a"][-2:].tolist() == [7, 7.5]
+    assert read("a;b\n" + "7;1\n" * 10_000 + "7,5;1\n", kinds={"a": "number"})["a"][-1] == 7.5
 
 
 def test_the_uppermost_culprit_of_all_columns_is_named(read):
@@ -121,6 +149,88 @@ def test_a_column_called_number_must_hold_numbers_only(read):
 def test_a_kind_for_a_column_that_is_not_there_suggests_the_nearest(read):
     message = refusal(read, "colour,b\nred,2\n", InvalidParameter, kinds={"color": "category"})
     assert "did you mean 'colour'" in message
+
+
+def test_half_is_counted_in_different_texts_as_for_any_other_table(read):
+    assert read("a,b\n" + "0,1\n" * 50 + "x,1\ny,1\n")["a"].tolist()[-3:] == ["0", "x", "y"]
+    assert "'x'" in refusal(read, "a,b\n1,1\n2,1\n" + "x,1\n" * 50)
+    far = "a,b\n" + "0,1\n" * 9000
+    assert read(far + "x,1\ny,1\n")["a"].tolist()[-3:] == ["0", "x", "y"]
+    assert "row 9001, column 'a' is 'x'" in refusal(read, far + "x,1\n1,1\n")
+    varied = "a,b\n" + "".join(f"{i},1\n" for i in range(9000))
+    assert "row 9001, column 'a' is 'x'" in refusal(read, varied + "x,1\n-inf,1\n")
+    assert "row 1, column 'a' is '-inf'" in refusal(read, varied.replace("\n0,", "\n-inf,", 1) + "x,1\n")
+    assert "row 2, column 'a' is 'inf'" in refusal(read, "a,b\n1,1\ninf,1\nx,1\n", kinds={"a": "number"})
+
+
+def test_a_column_may_be_asked_for_as_text(read):
+    content = "a,y,b\n1,1,1\n2,2,2\n6b,3,3\n"
+    frame = read(content, text=["a", "y", "c"])
+    assert (frame["a"].tolist(), frame["y"].tolist()) == (["1", "2", "6b"], ["1", "2", "3"])
+    assert frame["b"].dtype == np.float64
+    assert read("a\n1\n", text=["a"], kinds={"a": "number"})["a"].tolist() == ["1"]
+
+
+# ---- header or not
+
+
+@pytest.fixture
+def parse(tmp_path):
+    def parse(content, **options):
+        (tmp_path / "file.csv").write_text(content)
+        return load_file(tmp_path / "file.csv", **options)
+
+    return parse
+
+
+@pytest.mark.parametrize(
+    ("content", "names"),
+    [
+        ("size,2023,2024\n1,2,3\n4,5,6\n", ("size", "2023", "2024")),
+        ("who,total,2024\nann,2,3\nbob,NA,6\ncy,?,6\n", ("who", "total", "2024")),
+        ("a;1,5\n2,5;3\n", ("a", "1,5")),
+    ],
+)
+def test_text_over_numbers_is_a_header_even_beside_a_number(parse, content, names):
+    loaded = parse(content)
+    assert loaded.columns == names
+    assert loaded.x.rows == content.count("\n") - 1
+    assert len(loaded.notes) == 1
+    assert "the first line is the header" in loaded.notes[0]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "name,2023,2024\nann,1,2\nbob,3,4\n",  # text over text
+        "0,tcp,215\n0,udp,162\n",
+        "a,7\n,8\n",  # text over nothing
+        "7,7,x\n1,2,y\n",
+        ",0,1\n0,5,6\n1,7,8\n",
+        "0,1,2\n5,6,7\n",  # as pandas writes an array
+    ],
+)
+def test_a_first_line_that_may_be_either_is_a_row_and_noted(parse, content):
+    loaded = parse(content)
+    assert loaded.columns is None
+    assert loaded.x.rows == content.count("\n")
+    first = content.partition("\n")[0]
+    said = f"no header: columns are called 1 to {len(loaded.x)}; the first line '{first}' counts as data"
+    assert loaded.notes == (said,)
+
+
+@pytest.mark.parametrize("content", ["a,b\n1,2\n", "1,2\n3,4\n", "5.1\n4.9\n"])
+def test_an_evident_first_line_is_not_noted(parse, content):
+    assert parse(content).notes == ()
+
+
+def test_a_name_that_the_user_says_makes_the_first_line_the_header(parse):
+    content = "name,2023,state\nann,1,ok\nbob,3,bad\n"
+    loaded = parse(content, label="state", normal="ok")
+    assert (loaded.columns, loaded.labels.tolist(), loaded.notes) == (("name", "2023"), [False, True], ())
+    assert parse(content, kinds={"2023": "number"}).columns == ("name", "2023", "state")
+    assert parse(content, text=["name"]).columns == ("name", "2023", "state")
+    assert parse("3,x\n1,y\n", kinds={"1": "category"}).columns is None  # the number of a column
 
 
 def test_equal_texts_are_one_object(read):

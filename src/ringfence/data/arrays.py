@@ -50,7 +50,7 @@ def read_npz(path: Path, label: str | None) -> Parsed:
         archive = _intact(lambda: np.load(stream, allow_pickle=False), path)
         if not isinstance(archive, np.lib.npyio.NpzFile):
             raise InvalidData(f"'{path}' is no .npz archive but a single array: call it .npy")
-        label = claimed(archive.files, label, path)
+        label = claimed(archive.files, label, path, settled=() if label is None else archive.files)
         names = [name for name in archive.files if name != label and not looks_like_label(name)]
         chosen = next((name for name in ("x", "X") if name in names), names[0] if len(names) == 1 else None)
         if chosen is None:

@@ -1,6 +1,6 @@
 """A user's Parquet and Arrow files as a frame; needs pyarrow (extra ``tables``)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any, BinaryIO
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..exceptions import InvalidData, MissingExtra
 from ..frame import Frame
+from ..kinds import as_categories
 from .labels import claimed
 from .table import Parsed, check_kinds
 
@@ -17,7 +18,9 @@ _ARROW_FILE = b"ARROW1"  # how a file that can be sought begins; others are stre
 _PANDAS_INDEX = "__index_level_"
 
 
-def read_parquet(path: Path, label: str | None, kinds: Mapping[str, str] | None = None) -> Parsed:
+def read_parquet(
+    path: Path, label: str | None, kinds: Mapping[str, str] | None = None, text: Collection[str] = ()
+) -> Parsed:
     """Read a Parquet file.
 
     Parameters
@@ -27,13 +30,16 @@ def read_parquet(path: Path, label: str | None, kinds: Mapping[str, str] | None 
     label : str or None
         The column that holds labels, split off.
     kinds : mapping of str to str, or None
-        Kinds by column; the file has types of its own, so that here only the names are checked.
+        Kinds by column; the file has types of its own, so that here only the names are checked. A column named here
+        is no label, whatever it is called.
+    text : collection of str
+        Columns that become text whatever their type, whole numbers as such ("3" for 3.0); other names are passed over.
 
     Raises
     ------
     InvalidData
         If the file is damaged, has no rows, two columns of one name, an index of pandas without a name, an infinite
-        number, or a column that holds no numbers, text, booleans or dates.
+        number, a column that holds no numbers, text, booleans or dates, or one that looks like a label and has no kind.
     InvalidParameter
         If there is no column ``label`` or one of ``kinds``.
     MissingExtra
@@ -46,10 +52,12 @@ def read_parquet(path: Path, label: str | None, kinds: Mapping[str, str] | None 
 
         return pq.ParquetFile(stream).read()
 
-    return _parsed(pa, _intact(read, path), path, label, kinds or {})
+    return _parsed(pa, _intact(read, path), path, label, kinds or {}, text)
 
 
-def read_arrow(path: Path, label: str | None, kinds: Mapping[str, str] | None = None) -> Parsed:
+def read_arrow(
+    path: Path, label: str | None, kinds: Mapping[str, str] | None = None, text: Collection[str] = ()
+) -> Parsed:
     """Read an Arrow file or stream (Feather version 2 is the former); for the rest see :func:`read_parquet`."""
     pa = _pyarrow(path)
 
@@ -59,7 +67,7 @@ def read_arrow(path: Path, label: str | None, kinds: Mapping[str, str] | None = 
         opened = pa.ipc.open_file(stream) if begin == _ARROW_FILE else pa.ipc.open_stream(stream)
         return opened.read_all()
 
-    return _parsed(pa, _intact(read, path), path, label, kinds or {})
+    return _parsed(pa, _intact(read, path), path, label, kinds or {}, text)
 
 
 def _pyarrow(path: Path) -> ModuleType:
@@ -81,7 +89,9 @@ def _intact(read: Callable[[BinaryIO], Any], path: Path) -> Any:
     return table
 
 
-def _parsed(pa: ModuleType, table: Any, path: Path, label: str | None, kinds: Mapping[str, str]) -> Parsed:
+def _parsed(
+    pa: ModuleType, table: Any, path: Path, label: str | None, kinds: Mapping[str, str], text: Collection[str]
+) -> Parsed:
     """Split a table of Arrow into features and labels."""
     names = tuple(table.column_names)
     twice = next((name for j, name in enumerate(names) if name in names[:j]), None)
@@ -90,7 +100,7 @@ def _parsed(pa: ModuleType, table: Any, path: Path, label: str | None, kinds: Ma
     index = next((name for name in names if name.startswith(_PANDAS_INDEX)), None)
     if index is not None:
         raise InvalidData(f"'{path}': column '{index}' is an index of pandas; leave it out: to_parquet(index=False)")
-    label = claimed(names, label, path)
+    label = claimed(names, label, path, settled={*kinds, *text})
     check_kinds(kinds, names, path)
     if table.num_rows == 0:
         raise InvalidData(f"'{path}' has no rows")
@@ -103,6 +113,7 @@ def _parsed(pa: ModuleType, table: Any, path: Path, label: str | None, kinds: Ma
         if infinite.any():
             row = int(np.argmax(infinite))
             raise InvalidData(f"'{path}': row {row + 1}, column '{name}' is '{values[row]}', not a finite number")
+    columns |= {name: as_categories(name, columns[name]) for name in text if name in columns}
     return Parsed(Frame(columns), truth)
 
 
@@ -131,8 +142,8 @@ def _values(pa: ModuleType, column: Any, where: str) -> NDArray[Any]:
         return _texts(pa, column.cast(kind.value_type), where)
     if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
         return _texts(pa, column, where)
-    nested = "a nested value in each row" if types.is_nested(kind) else str(kind)
-    raise InvalidData(f"{where} holds {nested} ({kind}): numbers, text, booleans or dates are needed")
+    found = f"a nested value in each row ({kind})" if types.is_nested(kind) else str(kind)
+    raise InvalidData(f"{where} holds {found}: numbers, text, booleans or dates are needed")
 
 
 def _dates(pa: ModuleType, column: Any, where: str) -> NDArray[Any]:

@@ -1,6 +1,6 @@
 """A user's own file: features, and labels only as far as the user said what they mean."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +15,7 @@ from .columnar import read_arrow, read_parquet
 from .labels import as_anomaly
 from .table import Parsed, read_csv
 
-TABLES: Final[Mapping[str, Callable[[Path, str | None, Mapping[str, str] | None], Parsed]]] = {
+TABLES: Final[Mapping[str, Callable[[Path, str | None, Mapping[str, str] | None, Collection[str]], Parsed]]] = {
     ".csv": read_csv,
     ".tsv": read_csv,
     ".data": read_csv,
@@ -45,12 +45,16 @@ class Loaded:
         True for an anomaly.
     name : str
         The file's name without its folder.
+    notes : tuple of str
+        What was decided in reading that a user should know, a line each: whether the first line is a header where
+        that is not evident.
     """
 
     x: Frame | NDArray[Any]
     columns: tuple[str, ...] | None
     labels: NDArray[np.bool_] | None
     name: str
+    notes: tuple[str, ...] = ()
 
 
 def load_file(
@@ -59,6 +63,7 @@ def load_file(
     normal: object = None,
     drop_label: bool = False,
     kinds: Mapping[str, str] | None = None,
+    text: Collection[str] = (),
 ) -> Loaded:
     """Read a table (:data:`TABLES`) or an array (:data:`ARRAYS`).
 
@@ -68,22 +73,28 @@ def load_file(
         The file.
     label : str or None
         The column (of a table; its number from 1 where there is no header) or array (npz) that holds labels.
-        It is never a feature.
+        It is never a feature, and what ``kinds`` says of it does not count.
     normal : object
         The label that means normal, compared as text and as a number; every other label is an anomaly.
     drop_label : bool
-        If True and ``normal`` is None, the labels are just removed, as for scoring.
+        If True, as for scoring: without ``normal`` the labels are just removed, and with one that is none of the
+        labels every row is an anomaly.
     kinds : mapping of str to str, or None
-        Kinds of a table's columns by name: a column of a CSV file whose kind is not "number" is read as text.
+        Kinds of a table's columns by name: a column of a CSV file whose kind is not "number" is read as text. A column
+        with a kind is no label, whatever it is called.
+    text : collection of str
+        Columns of a table that are read as text whatever they hold, such as groups ("1", "2", "6b"); names that the
+        file has not are passed over.
 
     Raises
     ------
     InvalidData
         If there is no such file, its suffix is unknown, it can't be read as what it is, something in it is infinite,
-        or it has what looks like labels and ``label`` is None.
+        a label is missing, or a column (in an archive without ``label``: an array) that is not ``label`` and has no
+        kind looks like a label.
     InvalidParameter
-        If ``label`` or a column of ``kinds`` is not in the file, ``normal`` is missing or never seen, or comes without
-        ``label``.
+        If ``label`` or a column of ``kinds`` is not in the file, ``normal`` comes without ``label``, or, unless
+        ``drop_label``, is missing or none of the labels.
     MissingExtra
         If the file needs pyarrow and it is not installed.
     """
@@ -99,11 +110,11 @@ def load_file(
     if suffix not in TABLES and suffix not in ARRAYS:
         raise InvalidData(f"'{path}' has the unknown suffix '{path.suffix}'; allowed: {suffixes}")
     try:
-        parsed = TABLES[suffix](path, label, kinds) if suffix in TABLES else ARRAYS[suffix](path, label)
+        parsed = TABLES[suffix](path, label, kinds, text) if suffix in TABLES else ARRAYS[suffix](path, label)
     except OSError as error:
         raise InvalidData(f"'{path}' can't be read: {error.strerror}") from error
     labels = None
     if label is not None and parsed.labels is not None and not (drop_label and normal is None):
-        labels = as_anomaly(parsed.labels, label, normal, path)
+        labels = as_anomaly(parsed.labels, label, normal, path, must_occur=not drop_label)
     columns = parsed.x.names if isinstance(parsed.x, Frame) and parsed.x.named else None
-    return Loaded(parsed.x, columns, labels, path.name)
+    return Loaded(parsed.x, columns, labels, path.name, parsed.notes)

@@ -1,12 +1,14 @@
 """What to do with a column of labels: nobody trains on one by accident."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..exceptions import InvalidData, InvalidParameter, unknown_name
+from .cells import is_missing
 
 LABEL_NAMES: Final = frozenset(("y", "label", "labels", "class", "target", "anomaly", "is_anomaly", "outlier"))
 """Lower-case names that look like labels."""
@@ -19,7 +21,7 @@ def looks_like_label(name: str) -> bool:
     return name.strip().lower() in LABEL_NAMES
 
 
-def claimed(names: Iterable[str], label: str | None, path: Path) -> str | None:
+def claimed(names: Iterable[str], label: str | None, path: Path, settled: Collection[str] = ()) -> str | None:
     """Return the label's name if the user gave one, after checking it against the names in the file.
 
     Parameters
@@ -30,27 +32,37 @@ def claimed(names: Iterable[str], label: str | None, path: Path) -> str | None:
         What the user named.
     path : Path
         For the error.
+    settled : collection of str
+        Names that are no label, whatever they look like: the user said what they are, or they are no features.
 
     Raises
     ------
     InvalidParameter
         If the file has nothing of that name.
     InvalidData
-        If the user named none and the file has one that looks like a label.
+        If the file has another one, not settled, that looks like a label.
     """
     names = list(names)
     if label is not None and label not in names:
         raise InvalidParameter(f"'{path}': {unknown_name('label column', label, names)}")
-    suspect = next((name for name in names if looks_like_label(name)), None)
-    if label is None and suspect is not None:
+    suspects = (name for name in names if name != label and name not in settled and looks_like_label(name))
+    suspect = next(suspects, None)
+    if suspect is None:
+        return label
+    if label is None:
         raise InvalidData(
             f"'{path}': '{suspect}' looks like a label; say what it is with --label {suspect} --normal VALUE,"
-            " or rename it if it is a feature"
+            f" or --kind {suspect}=number (or category …) if it is a feature"
         )
-    return label
+    raise InvalidData(
+        f"'{path}': '{suspect}' looks like another label beside '{label}'; leave it out with --kind {suspect}=skip,"
+        f" or say --kind {suspect}=number (or category …) if it is a feature"
+    )
 
 
-def as_anomaly(values: np.ndarray, label: str, normal: object, path: Path) -> np.ndarray:
+def as_anomaly(
+    values: np.ndarray, label: str, normal: object, path: Path, must_occur: bool = True
+) -> NDArray[np.bool_]:
     """Turn labels into truth: False where a value means normal, else True.
 
     Parameters
@@ -64,6 +76,8 @@ def as_anomaly(values: np.ndarray, label: str, normal: object, path: Path) -> np
         None is refused here, with the values to choose from.
     path : Path
         For the error.
+    must_occur : bool
+        Whether one of the values must be normal; rows to score may all be anomalies.
 
     Returns
     -------
@@ -72,17 +86,20 @@ def as_anomaly(values: np.ndarray, label: str, normal: object, path: Path) -> np
     Raises
     ------
     InvalidParameter
-        If ``normal`` is None or none of the values.
+        If ``normal`` is None, or none of the values although it must be.
     InvalidData
-        If a label is empty or NaN.
+        If a label is one of the cells that mean missing in any column (:func:`~ringfence.data.cells.is_missing`).
     """
     seen, codes = np.unique(values, return_inverse=True)
     texts = [str(value).strip() for value in seen.tolist()]
-    empty = np.isin(codes, [i for i, text in enumerate(texts) if text.lower() in ("", "nan")])
+    empty = np.isin(codes, [i for i, text in enumerate(texts) if is_missing(text)])
     if empty.any():
-        raise InvalidData(f"'{path}': row {int(np.argmax(empty)) + 1} has no label in '{label}'")
+        row = int(np.argmax(empty))
+        written = texts[codes[row]]
+        hint = f": '{written}' means missing" if written else ""
+        raise InvalidData(f"'{path}': row {row + 1} has no label in '{label}'{hint}")
     is_normal = np.array([_same(text, str(normal).strip()) for text in texts], dtype=bool)
-    if normal is None or not is_normal.any():
+    if normal is None or (must_occur and not is_normal.any()):
         shown = ", ".join(" ".join(text.split())[:40] for text in texts[:_SHOWN]) + (
             ", …" if len(texts) > _SHOWN else ""
         )

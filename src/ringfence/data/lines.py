@@ -4,14 +4,15 @@ import csv
 import gzip
 import io
 import zlib
-from collections.abc import Generator, Iterator
+from collections.abc import Collection, Generator, Iterator
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from ..exceptions import InvalidData
-from .cells import is_missing, number
+from .cells import number
+from .first_line import header_of
 
 DELIMITERS: Final = "\t;|,"
 """Tried in this order: a decimal comma is more common than a semicolon inside a cell."""
@@ -27,18 +28,28 @@ class Layout(NamedTuple):
     delimiter: str
     names: tuple[str, ...]
     has_header: bool
+    note: str = ""  # what was decided about a first line that may be either, in one line
 
     def column(self, name: str) -> str:
         """Return how an error calls a column."""
         return f"column '{name}'" if self.has_header else f"column {name}"
 
 
-def layout_of(path: Path) -> Layout:
+def layout_of(path: Path, called: Collection[str] = ()) -> Layout:
     """Find delimiter and header of a file from its first lines.
 
     The delimiter is the first of :data:`DELIMITERS` that occurs in the first line and cuts the first 50 lines into
     equally many cells (else the first that occurs). The first line is the header if it says something and none of its
-    cells is a number, so a table of text alone needs a header; otherwise columns are called "1", "2" and so on.
+    cells is a number, so a table of text alone needs a header. It is also the header, numbers as names included, if
+    its cells differ and one of them is a name that the user says or stands as a text over numbers alone (in the first
+    50 lines). Otherwise it is a row and columns are called "1", "2" and so on.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    called : collection of str
+        Names by which the user speaks of columns.
 
     Raises
     ------
@@ -51,12 +62,11 @@ def layout_of(path: Path) -> Layout:
     if not head:
         raise InvalidData(f"'{path}' is empty")
     delimiter = _delimiter(head)
-    first = [cell.strip() for cell in _trial(head, delimiter)[0]]
-    if len(first) == 1:
+    rows = _trial(head, delimiter)
+    if len(rows[0]) == 1:
         _refuse_other_delimiter(head, path)
-    if any(number(cell.replace(",", "")) is not None for cell in first) or all(is_missing(cell) for cell in first):
-        return Layout(delimiter, tuple(str(j + 1) for j in range(len(first))), False)
-    return Layout(delimiter, _checked_names(first, path), True)
+    header = header_of(rows, delimiter, called, path)
+    return Layout(delimiter, header.names, header.found, header.note)
 
 
 def rows_of(path: Path, layout: Layout) -> Iterator[list[str]]:
@@ -69,25 +79,26 @@ def rows_of(path: Path, layout: Layout) -> Iterator[list[str]]:
     """
     width = len(layout.names)
     row = 0 if layout.has_header else 1
-    reader = csv.reader(_lines(path), delimiter=layout.delimiter, skipinitialspace=True, strict=True)
-    begun = 1
-    try:
-        for cells in reader:
-            begun = reader.line_num + 1
-            if not cells:
-                continue
-            if len(cells) != width:
-                raise InvalidData(
-                    f"'{path}': row {row} (line {reader.line_num}) has {len(cells)} cells, expected {width} as in the"
-                    f" {'header' if layout.has_header else 'first row'}"
-                )
-            if row or not layout.has_header:
-                yield cells
-            row += 1
-    except csv.Error as error:
-        raise InvalidData(
-            f"'{path}': row {row} (line {begun}) can't be read as CSV: {error}; is a quotation mark left open?"
-        ) from error
+    with closing(_lines(path)) as lines:  # also after an error: its traceback would keep the file open
+        reader = csv.reader(lines, delimiter=layout.delimiter, skipinitialspace=True, strict=True)
+        begun = 1
+        try:
+            for cells in reader:
+                begun = reader.line_num + 1
+                if not cells:
+                    continue
+                if len(cells) != width:
+                    raise InvalidData(
+                        f"'{path}': row {row} (line {reader.line_num}) has {len(cells)} cells, expected {width} as in"
+                        f" the {'header' if layout.has_header else 'first row'}"
+                    )
+                if row or not layout.has_header:
+                    yield cells
+                row += 1
+        except csv.Error as error:
+            raise InvalidData(
+                f"'{path}': row {row} (line {begun}) can't be read as CSV: {error}; is a quotation mark left open?"
+            ) from error
 
 
 def _lines(path: Path) -> Generator[str, None, None]:
@@ -156,19 +167,3 @@ def _refuse_other_delimiter(head: list[str], path: Path) -> None:
                 f"'{path}' has one column, but each line has {width} pieces parted by {what}: part them by comma,"
                 " semicolon, tab or |"
             )
-
-
-def _checked_names(names: list[str], path: Path) -> tuple[str, ...]:
-    """Return a header's names if each column has one of its own."""
-    if "" in names:
-        raise InvalidData(
-            f"'{path}': column {names.index('') + 1} has no name in the header;"
-            " name it, or leave it out if it is a row number (pandas: to_csv(index=False))"
-        )
-    twice = next((name for j, name in enumerate(names) if name in names[:j]), None)
-    if twice is not None:
-        raise InvalidData(
-            f"'{path}': the header has two columns '{twice}' (the first line is the header: none of its cells is a"
-            " number)"
-        )
-    return tuple(names)
