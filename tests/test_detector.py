@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from ringfence import ALAD, EGBAD, GAN, AnoGAN, AutoEncoder, FenceGAN, GANomaly, methods
+from ringfence import ALAD, EGBAD, GAN, VAE, AnoGAN, AutoEncoder, DeepSVDD, FenceGAN, GANomaly, methods
 from ringfence.detector import Detector
 from ringfence.exceptions import InvalidData, InvalidParameter, TrainingDiverged
 from ringfence.game import Player
@@ -35,6 +35,8 @@ ALL = [
     FenceGAN(**QUICK),
     GAN(**QUICK),
     GANomaly(**QUICK),
+    VAE(**QUICK),
+    DeepSVDD(**QUICK),
 ]
 
 
@@ -280,7 +282,7 @@ def test_so_few_samples_can_not_be_made(n: int) -> None:
 @pytest.mark.parametrize("det", ALL, ids=lambda d: d.name)
 def test_codes_and_reconstructions_exist_where_the_method_has_them(det: Detector) -> None:
     fitted = clone(det).set_params(latent_dim=4).fit(X)
-    coded = det.name not in ("gan", "fencegan")
+    coded = det.name not in ("gan", "fencegan", "deepsvdd")
     assert hasattr(fitted, "encode") == hasattr(fitted, "reconstruct") == coded
     if coded:
         assert fitted.encode(X).shape == (40, 4)

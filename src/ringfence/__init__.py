@@ -11,7 +11,7 @@ from .exceptions import (
     TrainingDiverged,
 )
 from .frame import Frame
-from .methods import ALAD, EGBAD, GAN, AnoGAN, AutoEncoder, FenceGAN, GANomaly
+from .methods import ALAD, EGBAD, GAN, VAE, AnoGAN, AutoEncoder, DeepSVDD, FenceGAN, GANomaly
 from .persist import load
 from .picture_detector import PictureDetector
 from .registry import methods
@@ -21,8 +21,10 @@ __all__ = [
     "ALAD",
     "EGBAD",
     "GAN",
+    "VAE",
     "AnoGAN",
     "AutoEncoder",
+    "DeepSVDD",
     "FenceGAN",
     "Frame",
     "GANomaly",

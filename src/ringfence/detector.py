@@ -339,8 +339,12 @@ class Detector(OutlierMixin, BaseEstimator, ABC):  # type: ignore[misc]
 
         A distance of `ringfence.losses.DISTANCES`, and the cross-entropy of their categories where they have some.
         """
-        fitted = hasattr(self, "preprocess_")
-        return residual(x, remade, self.preprocess_.heads if fitted else (), distance)
+        return residual(x, remade, self.heads, distance)
+
+    @property
+    def heads(self) -> tuple[tuple[int, int], ...]:
+        """First column and end of each category among the columns of a fitted detector; numbers come before them."""
+        return self.preprocess_.heads if hasattr(self, "preprocess_") else ()
 
     # ---- scoring ------------------------------------------------------------------------------------------------
 

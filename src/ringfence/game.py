@@ -68,6 +68,11 @@ class Nets(nn.Module):
         def __getattr__(self, name: str) -> Any: ...
 
 
+def constant(t: Tensor) -> Tensor:
+    """Return a value that a loss holds still, though the player's own networks made it."""
+    return t.detach()
+
+
 @dataclass(frozen=True)
 class Batch:
     """What a player's loss sees of one step.

@@ -4,6 +4,7 @@ Every function takes logits or rows and returns one value a row, so that a term 
 for each member by the training loop. A discriminator's logit is high for what it takes to be real.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -79,6 +80,23 @@ def residual(x: Tensor, remade: Tensor, heads: Sequence[tuple[int, int]], distan
     numbers = heads[0][0]
     apart = categories(x, remade, heads)
     return apart + DISTANCES[distance](x[:, :numbers], remade[:, :numbers]) if numbers else apart
+
+
+def gaussian(x: Tensor, mean: Tensor, deviation: Tensor, heads: Sequence[tuple[int, int]] = ()) -> Tensor:
+    """−log N(x; mean, deviation²) of the numbers in each row, plus the cross-entropy of its categories; → (n,).
+
+    Parameters
+    ----------
+    x, mean, deviation
+        (n, …) each, the deviations positive; in the columns of categories `mean` holds probabilities, and the deviation
+        is not looked at.
+    heads
+        First column and end of each category; numbers come before the first.
+    """
+    each = 0.5 * ((x - mean) / deviation).square() + deviation.log() + 0.5 * math.log(2.0 * math.pi)
+    if not heads:
+        return each.flatten(1).sum(1)
+    return each[:, : heads[0][0]].sum(1) + categories(x, mean, heads)
 
 
 def cross_entropy(logit: Tensor, target: float) -> Tensor:

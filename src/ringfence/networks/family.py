@@ -1,7 +1,7 @@
 """A family makes the networks for one kind and shape of data; a preset's layer tables replace what it would make."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -67,11 +67,17 @@ class Family(ABC):
     def up_table(self) -> Table:
         """Way up, a row for each of `down_table` in reverse, the last one to x."""
 
-    def encoder(self, name: str = "encoder", outputs: int | None = None) -> Network:
-        """(n, *shape) → (n, latent_dim), or as many `outputs` as a method needs (a mean and a variance, say)."""
+    def encoder(
+        self, name: str = "encoder", outputs: int | None = None, change: Callable[[Row], Row] | None = None
+    ) -> Network:
+        """(n, *shape) → (n, latent_dim), or as many `outputs` as a method needs (a mean and a variance, say).
+
+        `change` makes of each row of the family's own table what the method needs; tables of presets stay as they are.
+        """
         table = list(self.encoder_table())
         width = self.latent_dim if outputs is None else outputs
         table[-1] = replace(table[-1], units=width)
+        table = [change(row) for row in table] if change else table
         return self._ending(Network(self._table(name, table), self.shape, self.make), (width,))
 
     def unet(self, name: str = "generator") -> UNet:
@@ -86,10 +92,12 @@ class Family(ABC):
             raise InvalidParameter(f"layer table ends with shape {made.out_shape}, but these data need {self.shape}")
         return made
 
-    def generator(self, name: str = "generator") -> Network:
-        """(n, latent_dim) → (n, *shape)."""
-        made = Network(self._table(name, self.generator_table()), (self.latent_dim,), self.make)
-        if self.heads:
+    def generator(self, name: str = "generator", plain: bool = False) -> Network:
+        """(n, latent_dim) → (n, *shape); `plain` ends in any numbers instead of what rows may be."""
+        table = list(self.generator_table())
+        table[-1] = replace(table[-1], act="linear") if plain else table[-1]
+        made = Network(self._table(name, table), (self.latent_dim,), self.make)
+        if self.heads and not plain:
             made.layers.append(Softmax(self.heads))
         return self._ending(made, self.shape)
 

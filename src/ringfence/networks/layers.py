@@ -245,11 +245,11 @@ class BatchNorm(nn.Module):
     training loop switches on for the networks of the player that moves.
     """
 
-    def __init__(self, channels: int, *, momentum: float, eps: float, members: int) -> None:
+    def __init__(self, channels: int, *, momentum: float, eps: float, members: int, affine: bool = True) -> None:
         super().__init__()
         self.members, self.momentum, self.eps, self.tracking = members, momentum, eps, True
-        self.weight = nn.Parameter(torch.ones(members, channels))
-        self.bias = nn.Parameter(torch.zeros(members, channels))
+        self.weight = nn.Parameter(torch.ones(members, channels)) if affine else None
+        self.bias = nn.Parameter(torch.zeros(members, channels)) if affine else None
         self.register_buffer("running_mean", torch.zeros(members, channels))
         self.register_buffer("running_var", torch.ones(members, channels))
 
@@ -261,8 +261,8 @@ class BatchNorm(nn.Module):
             _beside(x, self.members) if self.members > 1 else x,
             self.get_buffer("running_mean").flatten() if keep else None,
             self.get_buffer("running_var").flatten() if keep else None,
-            self.weight.flatten(),
-            self.bias.flatten(),
+            None if self.weight is None else self.weight.flatten(),
+            None if self.bias is None else self.bias.flatten(),
             training=self.training,
             momentum=self.momentum,
             eps=self.eps,

@@ -8,7 +8,8 @@ units      feature maps or units; for a dense layer that opens an image, [channe
 kernel     side of the kernel [4], conv and conv_transpose only
 stride     [2], conv and conv_transpose only; sizes follow TensorFlow's "same": ceil(n / stride), n · stride
 size       [height, width] that a conv_transpose ends with [n · stride]
-norm       "none", "batch" (PyTorch's constants) or "batch_tf" (TensorFlow's: momentum .01, eps .001) ["none"]
+norm       "none", "batch" (PyTorch's constants), "batch_tf" (TensorFlow's: momentum .01, eps .001) or "batch_plain"
+           (no scale and no shift, eps .0001: Deep SVDD's) ["none"]
 act        "linear", "relu", "leaky_relu", "tanh" or "sigmoid" ["linear"]
 slope      of the leaky ReLU [0.2]
 dropout    share of values set to zero while training [0]
@@ -38,6 +39,7 @@ NORMS: dict[str, Callable[[int, int], nn.Module] | None] = {
     "none": None,
     "batch": lambda channels, members: BatchNorm(channels, momentum=0.1, eps=1e-5, members=members),
     "batch_tf": lambda channels, members: BatchNorm(channels, momentum=0.01, eps=1e-3, members=members),
+    "batch_plain": lambda channels, members: BatchNorm(channels, momentum=0.1, eps=1e-4, members=members, affine=False),
 }
 ACTIVATIONS: dict[str, Callable[[float], nn.Module] | None] = {
     "linear": None,
