@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from ringfence import ALAD, GANomaly
+from ringfence import ALAD, FAnoGAN, GANomaly
 from ringfence.game import stream
 from ringfence.losses import Wasserstein
 from ringfence.networks import INITIALISERS, Maker, family_for
@@ -191,3 +191,73 @@ def test_no_score_of_ganomaly_is_scaled_to_the_rows_beside_it() -> None:
     det = GANomaly(epochs=1, random_state=0).fit(rows)
     assert det.anomaly_score(rows[:2]).tolist() == det.anomaly_score(rows)[:2].tolist()
     assert det.anomaly_score(rows[:1]) != [0.0]
+
+
+# ---- f-AnoGAN -----------------------------------------------------------------------------------------------------
+
+
+def fanogan_nets() -> SimpleNamespace:
+    """G(z) = (2 z, z); E(x) = x₁ + 1; D's value is 3 x₁ + 4 x₂, its features (x₁, 3 x₂); D's mean on normal rows 10."""
+    return SimpleNamespace(
+        generator=lambda z: torch.cat([2 * z, z], 1),
+        encoder=lambda x: x[:, :1] + 1,
+        discriminator=Judge(lambda x: 3 * x[:, 0] + 4 * x[:, 1], lambda x: x * torch.tensor([1.0, 3.0])),
+        normal=SimpleNamespace(mean=torch.tensor(10.0)),
+    )
+
+
+# Row (1, 0): E 2, G(E) (4, 2), apart by (3, 2): mean square 6.5; features apart by (3, 6): 22.5; E(G(E)) = 5.
+# Row (0, 1): E 1, G(E) (2, 1), apart by (2, 0): 2; features by (2, 0): 2; E(G(E)) = 3.
+FANOGAN_X = [[1.0, 0.0], [0.0, 1.0]]
+
+
+def encoder_terms(det: FAnoGAN) -> dict[str, list[float]]:
+    return terms(det, fanogan_nets(), batch(FANOGAN_X, [[1.0], [3.0]]))
+
+
+def test_the_three_losses_of_f_anogans_encoder() -> None:
+    assert encoder_terms(FAnoGAN(encoder_loss="izi")) == {"encoder.residual": pytest.approx([6.5, 2.0])}
+    assert encoder_terms(FAnoGAN(kappa=0.5)) == {
+        "encoder.residual": pytest.approx([6.5, 2.0]),
+        "encoder.feature": pytest.approx([11.25, 1.0]),
+    }
+    # z = 1 and 3: E(G(z)) = 2 z + 1 = 3 and 7.
+    assert encoder_terms(FAnoGAN(encoder_loss="ziz")) == {"encoder.code": pytest.approx([4.0, 16.0])}
+
+
+def test_the_gan_of_f_anogan_is_wgan_gp() -> None:
+    judge, maker = FAnoGAN(penalty=2.0).stages()[0].players
+    b, nets = batch(FANOGAN_X, [[1.0], [3.0]]), fanogan_nets()
+    found = {k: values(v) for k, v in judge.loss(nets, b).items()}
+    assert found == {
+        "real": pytest.approx([-3.0, -4.0]),  # -D(x)
+        "fake": pytest.approx([10.0, 30.0]),  # D(G(z)) at (2, 1) and (6, 3)
+        "penalty": pytest.approx([32.0, 32.0]),  # 2 (5 - 1)², ∇D = (3, 4)
+    }
+    assert values(maker.loss(nets, b)["adversarial"]) == pytest.approx([-10.0, -30.0])
+
+
+def test_f_anogans_generator_moves_in_every_so_many_steps() -> None:
+    gan, encoder = FAnoGAN(critic_steps=5, encoder_epochs=3).stages()
+    assert [(p.nets, p.every, p.repeat) for p in gan.players] == [(("discriminator",), 1, 1), (("generator",), 5, 1)]
+    assert [(p.nets, p.others) for p in encoder.players] == [(("encoder",), "eval")]
+    assert (gan.epochs, encoder.epochs) == (None, 3)
+
+
+def test_parts_of_f_anogan() -> None:
+    found = FAnoGAN().score_parts(fanogan_nets(), torch.tensor(FANOGAN_X))
+    assert {k: values(v) for k, v in found.items()} == {
+        "residual": pytest.approx([6.5, 2.0]),
+        "feature": pytest.approx([22.5, 2.0]),
+        "code": pytest.approx([9.0, 4.0]),
+        "discriminator": pytest.approx([7.0, 6.0]),  # 10 - 3, 10 - 4: higher where D is lower
+    }
+    assert next(iter(FAnoGAN.scores.items())) == ("izi_f", {"residual": 1.0, "feature": 1.0})
+
+
+def test_f_anogan_keeps_the_mean_of_its_critic_over_the_training_rows() -> None:
+    rows = torch.randn(30, 4, generator=stream(0)).numpy()
+    det = FAnoGAN(epochs=1, random_state=0).fit(rows)
+    # Their own mean is 0 then, whatever D says; a last batch weighed as much as the others would move it.
+    assert abs(det.parts(rows)["discriminator"].mean()) < 1e-5
+    assert det.nets_.normal.mean != 0

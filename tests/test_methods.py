@@ -34,6 +34,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "vae": {},
     "deepsvdd": {"pretrain_epochs": 1},
     "egbad": {},
+    "fanogan": {},
     "fencegan": {"pretrain_epochs": 1},
     "anogan": {"steps": 4, "search_rates": (0.1, 0.05), "search_until": (2,), "restarts": 2},
 }
@@ -71,6 +72,7 @@ BRIEF: dict[str, dict[str, Any]] = {
     "vae": {},
     "deepsvdd": {},
     "egbad": {},
+    "fanogan": {},
     "fencegan": {},
     "anogan": {"steps": 60, "search_rates": (0.1, 0.03), "search_until": (40,), "restarts": 1},
 }

@@ -11,7 +11,7 @@ from .exceptions import (
     TrainingDiverged,
 )
 from .frame import Frame
-from .methods import ALAD, EGBAD, GAN, VAE, AnoGAN, AutoEncoder, DeepSVDD, FenceGAN, GANomaly
+from .methods import ALAD, EGBAD, GAN, VAE, AnoGAN, AutoEncoder, DeepSVDD, FAnoGAN, FenceGAN, GANomaly
 from .persist import load
 from .picture_detector import PictureDetector
 from .registry import methods
@@ -25,6 +25,7 @@ __all__ = [
     "AnoGAN",
     "AutoEncoder",
     "DeepSVDD",
+    "FAnoGAN",
     "FenceGAN",
     "Frame",
     "GANomaly",

@@ -263,7 +263,7 @@ def _alternatives(detector: Detector, name: str) -> list[Any]:
     if isinstance(value, tuple | list):
         return [tuple(v * 2 for v in value)]
     if value is None or isinstance(value, str):
-        return [0.3, 1e-4]
+        return [n for n in (0.3, 1e-4, 3) if limit.allows(n)] if isinstance(limit, Limit) else [0.3, 1e-4]
     numbers = [value + 1, value * 0.5, value * 100, 0.3]
     typed = [int(n) for n in numbers] if isinstance(value, int) else numbers
     return [n for n in typed if n != value and (not isinstance(limit, Limit) or limit.allows(n))]

@@ -5,9 +5,10 @@ from .anogan import AnoGAN
 from .autoencoder import AutoEncoder
 from .deep_svdd import DeepSVDD
 from .egbad import EGBAD
+from .fanogan import FAnoGAN
 from .fence_gan import FenceGAN
 from .gan import GAN
 from .ganomaly import GANomaly
 from .vae import VAE
 
-__all__ = ["ALAD", "EGBAD", "GAN", "VAE", "AnoGAN", "AutoEncoder", "DeepSVDD", "FenceGAN", "GANomaly"]
+__all__ = ["ALAD", "EGBAD", "GAN", "VAE", "AnoGAN", "AutoEncoder", "DeepSVDD", "FAnoGAN", "FenceGAN", "GANomaly"]
