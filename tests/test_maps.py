@@ -108,12 +108,10 @@ def test_the_gradient_is_what_finite_differences_are(method: str) -> None:
     found = row_maps(det, OTHER)["gradient"][2]
     nets = det.nets_.double()  # so that small steps can be told from rounding
     x = torch.from_numpy(OTHER[2:3])
-    weights = det.scores[next(iter(det.scores))]
 
     def score(x: torch.Tensor) -> float:
         with torch.no_grad():
-            parts = det.score_parts(nets, x)
-        return float(sum(weight * parts[name].double() for name, weight in weights.items()))
+            return float(nets.discriminator(x)[0])
 
     step, expected = 1e-6, np.zeros((9, 14))
     for channel, i, j in np.ndindex(2, 9, 14):
@@ -123,6 +121,14 @@ def test_the_gradient_is_what_finite_differences_are(method: str) -> None:
         expected[i, j] += abs(score(up) - score(down)) / (2 * step)
     assert expected.max() > 0
     np.testing.assert_allclose(found, expected, rtol=2e-3, atol=1e-4 * expected.max())
+
+
+def test_the_gradient_does_not_vanish_where_the_discriminator_is_sure() -> None:
+    det: Any = METHODS["gan"](scale="none").fit(ROWS)
+    usual = row_maps(det, OTHER)["gradient"]
+    with torch.no_grad():
+        det.nets_.discriminator.head.layers[0].bias -= 50.0  # every row is one beyond doubt, for the same reasons
+    np.testing.assert_allclose(row_maps(det, OTHER)["gradient"], usual, rtol=1e-5)
 
 
 def test_maps_leave_the_networks_without_gradients() -> None:

@@ -352,3 +352,29 @@ def test_pictures_that_train_say_how_many_channels_and_one_picture_can_be_scored
         status, _, err = run("score", tmp_path / "m", data, "--out", tmp_path / "s.csv", capsys=capsys)
         assert status == 0, err
     assert len(pd.read_csv(tmp_path / "s.csv")) == 1
+
+
+def test_a_batch_of_anomalies_a_suspect_column_and_groups_of_mixed_text_are_no_obstacle(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, odd = tmp_path / "t.csv", tmp_path / "odd.csv"
+    frame = pd.DataFrame({"y": RNG.normal(size=40), "z": RNG.normal(size=40), "kind": ["good"] * 36 + ["bad"] * 4})
+    frame["machine"] = ["1", "2", "6b", "7"] * 10
+    frame.to_csv(path, index=False)
+    frame[frame["kind"] == "bad"].to_csv(odd, index=False)
+    asked = ("--label", "kind", "--normal", "good", "--group", "machine")
+    words = ("fit", path, "--method", "gan", "--epochs", 1, "--kind", "y=number", "--set", "calibration=.25", *asked)
+    status, _, err = run(*words, "--out", tmp_path / "m", capsys=capsys)
+    assert status == 0, err
+    status, out, err = run("score", tmp_path / "m", odd, *asked, "--out", tmp_path / "s.csv", "--json", capsys=capsys)
+    assert status == 0, err
+    assert json.loads(out)["metrics"] == {}
+
+
+def test_a_file_without_a_header_says_how_its_columns_are_called(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("".join(f"m{i % 3},{i % 5}.5\n" for i in range(30)))
+    _, _, err = run("fit", path, "--method", "gan", "--epochs", 1, "--out", tmp_path / "m", capsys=capsys)
+    assert "columns are called 1 to 2" in err

@@ -2,6 +2,7 @@
 
 import gzip
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -411,3 +412,13 @@ def test_kdd99_read_as_it_was_published_agrees_with_its_own_loader(data_dir, kdd
             assert found == {kdd99.columns[k]: kdd99.x[:, k].sum() for k in dummies}
         else:
             assert np.array_equal(values, kdd99.x[:, kdd99.columns.index(name)])
+
+
+def test_whole_numbers_with_leading_zeros_are_codes_and_stay_text(tmp_path: Path) -> None:
+    path = tmp_path / "codes.csv"
+    path.write_text("code,x,share\n" + "".join(f"{i:03d},{i},0.{i}\n" for i in range(1, 90)))
+    frame = read_csv(path, None).x
+    assert frame["code"].dtype == object
+    assert frame["code"][0] == "001"
+    assert frame["x"].dtype == frame["share"].dtype == np.float64
+    assert read_csv(path, None, kinds={"code": "number"}).x["code"].dtype == np.float64

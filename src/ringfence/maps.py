@@ -2,7 +2,9 @@
 
 residual    |x − G(z)| summed over channels, z the row's latent vector; for methods that reconstruct
 feature     |a(x) − a(G(z))| summed over channels, a the discriminator's last layer that still has pixels; likewise
-gradient    |∂A/∂x| summed over channels, how much each pixel moves the score; for methods that do not reconstruct
+gradient    |∂ logit D(x)/∂x| summed over channels, how much each pixel moves the judgement; for methods that do not
+            reconstruct. The logit and not D, whose slope vanishes where it is sure; |∂A/∂x| of the score A where there
+            is no D(x)
 
 In the scaled units of the networks, each a frozen function of its row as scores are.
 """
@@ -57,13 +59,17 @@ def _reconstruction(detector: Any, nets: Any, x: Tensor) -> dict[str, Tensor]:
 
 
 def _gradient(detector: Any, nets: Any, x: Tensor) -> dict[str, Tensor]:
-    weights = weights_of(detector.scores, detector.score_kind)
+    judge: Any = getattr(nets, "discriminator", None)
+    alone = isinstance(judge, Discriminator) and len(judge.branches) == 1
     with torch.enable_grad():
         x = x.detach().requires_grad_()
-        parts = detector.score_parts(nets, x)
-        total = torch.stack([weight * parts[name] for name, weight in weights.items()]).sum()
-        (slope,) = torch.autograd.grad(total, [x])
+        (slope,) = torch.autograd.grad(judge(x)[0].sum() if alone else _score(detector, nets, x).sum(), [x])
     return {"gradient": slope.abs().sum(1)}
+
+
+def _score(detector: Any, nets: Any, x: Tensor) -> Tensor:
+    parts, weights = detector.score_parts(nets, x), weights_of(detector.scores, detector.score_kind)
+    return torch.stack([weight * parts[name] for name, weight in weights.items()]).sum(0)
 
 
 def spatial(judge: Discriminator, x: Tensor) -> Any:

@@ -49,6 +49,8 @@ class Reading:
         Threads that decode pictures.
     seed
         Of the split of a known set.
+    scoring
+        Whether rows are only to be scored: then labels need not hold the normal one.
     """
 
     data_dir: str | None = None
@@ -62,6 +64,7 @@ class Reading:
     channels: int | None = None
     workers: int = 2
     seed: int = 0
+    scoring: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,17 +230,18 @@ def _file(data: str, reading: Reading) -> Source:
             TRAIN: f"'{reading.label}' is '{reading.normal}', which means normal",
             SKIP: f"'{reading.label}' is not '{reading.normal}', so they are anomalies",
         }
-    return Source(rows, loaded.name, names, parts, why, loaded.labels, groups)
+    return Source(rows, loaded.name, names, parts, why, loaded.labels, groups, loaded.notes)
 
 
 def _loaded(data: str, reading: Reading) -> Loaded:
-    label, normal, drop = reading.label, reading.normal, reading.normal is None
+    label, normal, drop = reading.label, reading.normal, reading.scoring or reading.normal is None
+    text = () if reading.group is None else (reading.group,)
     if reading.known:
         try:
-            return load_file(data, label, normal, drop, {**reading.known, **reading.kinds})
+            return load_file(data, label, normal, drop, {**reading.known, **reading.kinds}, text)
         except InvalidParameter:
             pass  # perhaps the file lacks one of these columns: the model says it better than the reader
-    return load_file(data, label, normal, drop, reading.kinds)
+    return load_file(data, label, normal, drop, reading.kinds, text)
 
 
 def _folder(path: Path, reading: Reading) -> Source:

@@ -112,7 +112,7 @@ def fit(
     if data in CATALOG:
         cases = ", ".join(f"{data}:{c}" for c in CATALOG[data].cases)
         raise InvalidParameter(f"'{data}' holds anomalies beside its normal rows: say which case to learn: {cases}")
-    source = source_of(data, replace(reading, kinds=detector.kinds or {}))
+    source = source_of(data, replace(reading, kinds={**reading.kinds, **(detector.kinds or {})}))
     if (source.parts == TRAIN).sum() < 2:
         raise _too_few(source)
     source = source.calibrated(detector.calibration, stream(drawn, ROWS)) if reading.split is None else source
@@ -300,9 +300,9 @@ def score(
 def _as_learned(reading: Reading, fitted: Fitted, detector: Detector) -> Reading:
     """Read as the rows were read that the model learned from: kinds of columns, channels of pictures."""
     if isinstance(fitted, PictureDetector):
-        return replace(reading, channels=reading.channels or detector.preprocess_.shape[0])
+        return replace(reading, channels=reading.channels or detector.preprocess_.shape[0], scoring=True)
     understood = detector.columns_.understood if detector.columns_ else ()
-    return replace(reading, known={c.name: c.kind for c in understood if c.kind != "number"})
+    return replace(reading, known={c.name: c.kind for c in understood}, scoring=True)
 
 
 def _judged(scores: NDArray[np.float64], cut: float, anomaly: NDArray[np.bool_] | None) -> dict[str, float]:

@@ -14,6 +14,7 @@ MISSING_NUMBER: Final = frozenset(("?", "-"))
 """Cells that mean missing only where all others are numbers or missing; in a column of text they are text."""
 
 
+_LEADING_ZERO: Final = re.compile(r"^\s*-?0\d", re.M)
 _COMMA_NUMBER: Final = re.compile(r"[-+]?[0-9]+(,[0-9]+)?")
 _THOUSANDS: Final = re.compile(r"[-+]?([1-9][0-9]{0,2},[0-9]{3}|[0-9]+)")
 
@@ -39,6 +40,8 @@ class _Codes(dict[str, int]):
 class Cells:
     """One column, filled block by block.
 
+    Whole numbers with leading zeros (007) are codes and no amounts: a column that has one is kept as text.
+
     Blocks of numbers are kept as float64. From the first block on that holds text, cells are kept as codes of
     distinct texts: repeated texts are one object, and whatever has to be decided is decided once a text.
 
@@ -63,7 +66,7 @@ class Cells:
 
     def add(self, cells: Sequence[str]) -> None:
         """Take the cells of the next rows."""
-        values = None if self._as_text or self._as_written or self._codes else _floats(cells)
+        values = None if self._as_text or self._as_written or self._codes else _floats(cells, codes=not self._as_number)
         if values is None:
             self._codes.append(np.fromiter(map(self._texts.__getitem__, cells), np.int32, len(cells)))
         else:
@@ -181,10 +184,13 @@ def _comma_value(text: str) -> float:
     return float("nan") if is_missing(text) or text in MISSING_NUMBER else float(text.replace(",", "."))
 
 
-def _floats(cells: Sequence[str]) -> NDArray[np.float64] | None:
-    """Return cells as numbers with NaN for missing, or None if one is text."""
+def _floats(cells: Sequence[str], codes: bool) -> NDArray[np.float64] | None:
+    """Return cells as numbers with NaN for missing, or None if one is text, or, with `codes`, one like 007."""
+    joined = "\n".join(cells)
+    if codes and _LEADING_ZERO.search(joined):
+        return None
     try:
-        if "_" not in "".join(cells):
+        if "_" not in joined:
             return np.fromiter(map(float, cells), np.float64, len(cells))
     except ValueError:
         pass  # one is missing, or text: looked at once for each distinct cell below
