@@ -116,6 +116,8 @@ class Cells:
             return self._infinite  # in a block above all codes
         infinite = np.array([value is not None and bool(np.isinf(value)) for value in values])
         wrong = infinite | (other & ~np.isin(texts, list(MISSING_NUMBER)))
+        if not wrong.any():
+            return None  # codes such as 007
         at = int(np.argmax(wrong[codes]))
         which, row = codes[at], self.rows - len(codes) + at + 1
         text = texts[which]
