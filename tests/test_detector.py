@@ -15,7 +15,20 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from ringfence import ALAD, EGBAD, GAN, VAE, AnoGAN, AutoEncoder, DeepSVDD, FAnoGAN, FenceGAN, GANomaly, methods
+from ringfence import (
+    ALAD,
+    EGBAD,
+    GAN,
+    VAE,
+    AnoGAN,
+    AutoEncoder,
+    DeepSVDD,
+    FAnoGAN,
+    FenceGAN,
+    GANomaly,
+    SkipGANomaly,
+    methods,
+)
 from ringfence.detector import Detector
 from ringfence.exceptions import InvalidData, InvalidParameter, TrainingDiverged
 from ringfence.game import Player
@@ -36,6 +49,7 @@ ALL = [
     FenceGAN(**QUICK),
     GAN(**QUICK),
     GANomaly(**QUICK),
+    SkipGANomaly(**QUICK),
     VAE(**QUICK),
     DeepSVDD(**QUICK),
 ]
@@ -285,7 +299,7 @@ def test_so_few_samples_can_not_be_made(n: int) -> None:
 @pytest.mark.parametrize("det", ALL, ids=lambda d: d.name)
 def test_codes_and_reconstructions_exist_where_the_method_has_them(det: Detector) -> None:
     fitted = clone(det).set_params(latent_dim=4).fit(X)
-    coded = det.name not in ("gan", "fencegan", "deepsvdd")
+    coded = det.name not in ("gan", "fencegan", "deepsvdd", "skipganomaly")
     assert hasattr(fitted, "encode") == hasattr(fitted, "reconstruct") == coded
     if coded:
         assert fitted.encode(X).shape == (40, 4)

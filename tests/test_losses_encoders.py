@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from ringfence import ALAD, FAnoGAN, GANomaly
+from ringfence import ALAD, FAnoGAN, GANomaly, SkipGANomaly
 from ringfence.game import stream
 from ringfence.losses import Wasserstein
 from ringfence.networks import INITIALISERS, Maker, family_for
@@ -261,3 +261,67 @@ def test_f_anogan_keeps_the_mean_of_its_critic_over_the_training_rows() -> None:
     # Their own mean is 0 then, whatever D says; a last batch weighed as much as the others would move it.
     assert abs(det.parts(rows)["discriminator"].mean()) < 1e-5
     assert det.nets_.normal.mean != 0
+
+
+# ---- Skip-GANomaly ------------------------------------------------------------------------------------------------
+
+
+def skip_nets() -> SimpleNamespace:
+    """G(x) = x + (3, 4); D's logit is x₁ - 1, its features (2 x₁, 3 x₂)."""
+    return SimpleNamespace(
+        generator=lambda x: x + torch.tensor([3.0, 4.0]),
+        discriminator=Judge(lambda x: x[:, 0] - 1, lambda x: x * torch.tensor([2.0, 3.0])),
+    )
+
+
+# Rows (1, 0) and (0, -4): x̂ is (4, 4) and (3, 0), features are apart by (6, 12), mean square 90.
+SKIP_TERMS = {
+    "generator.adversarial": [softplus(-3), softplus(-2)],  # -log σ of 3 and 2
+    "generator.residual": [175.0, 175.0],  # 50 (3 + 4) / 2
+    "generator.latent": [90.0, 90.0],
+    "discriminator.real": [softplus(0), softplus(1)],  # -log σ of 0 and -1
+    "discriminator.fake": [softplus(3), softplus(2)],  # -log(1 - σ) of 3 and 2
+}
+
+
+def test_skip_ganomaly_fools_remakes_and_keeps_features() -> None:
+    found = terms(SkipGANomaly(), skip_nets(), batch(GANOMALY_X))
+    assert found == {name: pytest.approx(expected, **APPROX) for name, expected in SKIP_TERMS.items()}
+
+
+def test_weights_of_skip_ganomaly_weigh_their_own_terms() -> None:
+    det = SkipGANomaly(adversarial_weight=2, residual_weight=3, latent_weight=5)
+    found = terms(det, skip_nets(), batch(GANOMALY_X))
+    assert found["generator.adversarial"] == pytest.approx([2 * softplus(-3), 2 * softplus(-2)], **APPROX)
+    assert found["generator.residual"] == pytest.approx([10.5, 10.5])
+    assert found["generator.latent"] == pytest.approx([450, 450])
+
+
+def test_only_as_released_does_d_of_skip_ganomaly_lower_the_latent_distance() -> None:
+    found = terms(SkipGANomaly(latent_in_discriminator=True), skip_nets(), batch(GANOMALY_X))
+    expected = SKIP_TERMS | {"discriminator.latent": [90.0, 90.0]}
+    assert found == {name: pytest.approx(value, **APPROX) for name, value in expected.items()}
+
+
+def test_parts_of_skip_ganomaly() -> None:
+    found = SkipGANomaly().score_parts(skip_nets(), torch.tensor(GANOMALY_X))
+    assert {k: values(v) for k, v in found.items()} == {
+        "residual": pytest.approx([12.5, 12.5]),  # (9 + 16) / 2
+        "feature": pytest.approx([90.0, 90.0]),
+    }
+    assert next(iter(SkipGANomaly.scores.items())) == ("sum", {"residual": 0.9, "feature": 0.1})
+
+
+@pytest.mark.parametrize("shape", [(9,), (1, 8, 8), (3, 11, 20)])
+def test_skip_ganomaly_remakes_rows_of_any_shape(shape: tuple[int, ...]) -> None:
+    made = SkipGANomaly().build(family(shape))["generator"].eval()
+    assert made(torch.zeros(2, *shape)).shape == (2, *shape)
+    assert not hasattr(SkipGANomaly(), "sample")
+    assert not hasattr(SkipGANomaly(), "encode")
+
+
+def test_the_u_of_images_goes_down_to_one_pixel() -> None:
+    net = SkipGANomaly().build(family((1, 8, 8)))["generator"]
+    # 8 → 4 → 2 → 1, and on the way up each level is joined by its mirror: 128; 64 + 64; 32 + 32 maps.
+    assert [n.out_shape for n in net.down] == [(32, 4, 4), (64, 2, 2), (128, 1, 1)]
+    assert [n.shape for n in net.up] == [(128, 1, 1), (128, 2, 2), (64, 4, 4)]

@@ -11,7 +11,7 @@ from .exceptions import (
     TrainingDiverged,
 )
 from .frame import Frame
-from .methods import ALAD, EGBAD, GAN, VAE, AnoGAN, AutoEncoder, DeepSVDD, FAnoGAN, FenceGAN, GANomaly
+from .methods import ALAD, EGBAD, GAN, VAE, AnoGAN, AutoEncoder, DeepSVDD, FAnoGAN, FenceGAN, GANomaly, SkipGANomaly
 from .persist import load
 from .picture_detector import PictureDetector
 from .registry import methods
@@ -38,6 +38,7 @@ __all__ = [
     "PictureDetector",
     "Resize",
     "RingfenceError",
+    "SkipGANomaly",
     "TrainingDiverged",
     "load",
     "methods",

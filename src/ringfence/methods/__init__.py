@@ -9,6 +9,19 @@ from .fanogan import FAnoGAN
 from .fence_gan import FenceGAN
 from .gan import GAN
 from .ganomaly import GANomaly
+from .skip_ganomaly import SkipGANomaly
 from .vae import VAE
 
-__all__ = ["ALAD", "EGBAD", "GAN", "VAE", "AnoGAN", "AutoEncoder", "DeepSVDD", "FAnoGAN", "FenceGAN", "GANomaly"]
+__all__ = [
+    "ALAD",
+    "EGBAD",
+    "GAN",
+    "VAE",
+    "AnoGAN",
+    "AutoEncoder",
+    "DeepSVDD",
+    "FAnoGAN",
+    "FenceGAN",
+    "GANomaly",
+    "SkipGANomaly",
+]

@@ -6,7 +6,8 @@ from ..exceptions import InvalidData
 from .family import Family
 from .tables import Row, Shape, Table
 
-# The pyramid halves height and width until the smaller is at most 4 pixels, as DCGAN does.
+# The pyramid halves height and width until the smaller is at most 4 pixels, as DCGAN does; that of a U-shape goes on to
+# one pixel, as pix2pix does, or the bottom would hold more values than a small image.
 SMALLEST = 4
 LEAST = 8
 # First layer's feature maps, doubled at every level up to the limit; the papers' own are presets.
@@ -40,12 +41,12 @@ class DCGAN(Family):
         return [*table, Row("conv_transpose", self.shape[0], size=sizes[0], act="tanh")]
 
     def down_table(self) -> Table:
-        """The pyramid, with batch norm from the second level on."""
-        return self._down("batch")
+        """The pyramid down to a single pixel, with batch norm from the second level on."""
+        return self._down("batch", smallest=1)
 
     def up_table(self) -> Table:
         """Transposed convolutions to each level's size, the last one to x in [−1, 1]."""
-        sizes, maps = self._sizes(), self._maps()
+        sizes, maps = self._sizes(smallest=1), self._maps(smallest=1)
         levels = range(len(sizes) - 2, 0, -1)
         table = [Row("conv_transpose", maps[at - 1], size=sizes[at], norm="batch", act="relu") for at in levels]
         return [*table, Row("conv_transpose", self.shape[0], size=sizes[0], act="tanh")]
@@ -59,23 +60,23 @@ class DCGAN(Family):
         pyramid = self._down("none") if set(arguments) == {"x"} else []
         return [*pyramid, Row("dense", MOST_MAPS, act="leaky_relu"), Row("dense", 1)]
 
-    def _sizes(self) -> list[tuple[int, int]]:
-        """(height, width) at every level, from the image down."""
+    def _sizes(self, smallest: int = SMALLEST) -> list[tuple[int, int]]:
+        """(height, width) at every level, from the image down until the smaller is at most `smallest`."""
         if len(self.shape) != 3 or min(self.shape[1:]) < LEAST:
             raise InvalidData(f"images need a height and width of at least {LEAST} pixels, got {_side(self.shape)}")
         sizes = [(self.shape[1], self.shape[2])]
-        while min(sizes[-1]) > SMALLEST:
+        while min(sizes[-1]) > smallest:
             sizes.append((math.ceil(sizes[-1][0] / 2), math.ceil(sizes[-1][1] / 2)))
         return sizes
 
-    def _maps(self) -> list[int]:
-        return [min(MAPS * 2**level, MOST_MAPS) for level in range(len(self._sizes()) - 1)]
+    def _maps(self, smallest: int = SMALLEST) -> list[int]:
+        return [min(MAPS * 2**level, MOST_MAPS) for level in range(len(self._sizes(smallest)) - 1)]
 
-    def _down(self, norm: str) -> list[Row]:
+    def _down(self, norm: str, smallest: int = SMALLEST) -> list[Row]:
         # The first layer goes without normalisation, as in DCGAN: its inputs keep their scale.
         return [
             Row("conv", maps, norm=norm if level else "none", act="leaky_relu")
-            for level, maps in enumerate(self._maps())
+            for level, maps in enumerate(self._maps(smallest))
         ]
 
 

@@ -16,11 +16,6 @@ class UNet(nn.Module):
 
     What each level of the way down gives is joined to what its mirror on the way up is given: the channels of images,
     the values of rows.
-
-    Attributes
-    ----------
-    last
-        The network of the last row.
     """
 
     def __init__(self, down: Sequence[Row], up: Sequence[Row], shape: Shape, make: Maker) -> None:
@@ -44,7 +39,13 @@ class UNet(nn.Module):
                 raise InvalidParameter(f"layer table: {network.out_shape} on the way up meets {beside} on the way down")
             self.out_shape = network.out_shape
             after = (network.out_shape[0] + beside[0], *beside[1:])
-        self.last: Network = network
+
+    @property
+    def last(self) -> Network:
+        """The network of the last row; no attribute, or its weights would stand in a saved model twice."""
+        network = self.up[-1]
+        assert isinstance(network, Network)
+        return network
 
     def forward(self, x: Tensor) -> Tensor:
         """Run down and up."""
