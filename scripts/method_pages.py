@@ -18,7 +18,7 @@ from ringfence import methods
 from ringfence.benchmark.records import Section, read_records, sections
 from ringfence.benchmark.tables import share
 from ringfence.detector import Detector
-from ringfence.networks import INITIALISERS, Maker, family_for
+from ringfence.networks import INITIALISERS, Maker, UNet, family_for
 from ringfence.networks.tables import Discriminator, Network, Row
 from ringfence.presets import entry, names
 
@@ -157,6 +157,9 @@ def _networks(nets: Mapping[str, torch.nn.Module]) -> list[str]:
         if isinstance(net, Discriminator):
             branches = [(f" branch {i + 1}", b) for i, b in enumerate(net.branches) if len(net.branches) > 1]
             parts = [*branches, (" features", net.trunk), (" logit", net.head)]
+        if isinstance(net, UNet):
+            ways = (("down", net.down), ("up", net.up))
+            parts = [(f" {way} {i + 1}", level) for way, levels in ways for i, level in enumerate(levels)]
         for part, network in parts:
             if isinstance(network, Network):
                 count = sum(p.numel() for p in network.parameters())
