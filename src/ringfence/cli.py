@@ -102,13 +102,13 @@ def _list(args: argparse.Namespace) -> int:
 
 
 def _catalogue(rows: Sequence[dict[str, Any]]) -> str:
-    lines = []
+    lines, width = [], max(len(row["name"]) for row in rows)
     for row in rows:
         presets = ", ".join(f"{k} ({'/'.join(v)})" for k, v in row["presets"].items()) or "none"
         lines += [
-            f"{row['name']:<10} {row['title']}  [{row['year']}]",
-            f"{'':<10} {row['reference']}; source: {row['source']}",
-            f"{'':<10} data: {', '.join(row['kinds'])}; scoring: {row['cost']}; presets: {presets}",
+            f"{row['name']:<{width}} {row['title']}  [{row['year']}]",
+            f"{'':<{width}} {row['reference']}; source: {row['source']}",
+            f"{'':<{width}} data: {', '.join(row['kinds'])}; scoring: {row['cost']}; presets: {presets}",
         ]
     known = (f"{n} ({n}:{d.cases[0]} … {n}:{d.cases[-1]}): {d.description}" for n, d in CATALOG.items())
     return "\n".join([*lines, f"data sets: {'; '.join(known)}"])
