@@ -17,6 +17,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from ringfence import (
     ALAD,
+    DAGMM,
     EGBAD,
     GAN,
     VAE,
@@ -51,6 +52,7 @@ ALL = [
     GANomaly(**QUICK),
     SkipGANomaly(**QUICK),
     VAE(**QUICK),
+    DAGMM(**QUICK),
     DeepSVDD(**QUICK),
 ]
 # Of the part `residual`, where a method has another one than l1 and no say in it.

@@ -10,10 +10,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ringfence import VAE, AutoEncoder, DeepSVDD
+from ringfence import DAGMM, VAE, AutoEncoder, DeepSVDD
 from ringfence.exceptions import InvalidParameter
 from ringfence.game import Batch
 from ringfence.losses import gaussian
+from ringfence.methods.dagmm import JITTER, energy, mixture_of
 from ringfence.methods.vae import LEAST, divergence
 from ringfence.networks.layers import BatchNorm
 
@@ -217,3 +218,97 @@ def test_the_radius_of_the_score_leaves_nu_of_the_training_rows_beyond() -> None
     X = np.random.default_rng(0).normal(size=(200, 5))
     det = DeepSVDD(epochs=1, random_state=0, nu=0.2, score_kind="boundary").fit(X)
     assert (det.anomaly_score(X) > 0).sum() == pytest.approx(40, abs=1)
+
+
+# ---- DAGMM --------------------------------------------------------------------------------------------------------
+
+
+def test_a_mixture_by_hand() -> None:
+    # Rows 0, 2, 10 belong wholly, wholly and half to the first: φ₁ = 2.5 / 3, μ₁ = (0 + 2 + 5) / 2.5 = 2.8 and
+    # Σ₁ = (2.8² + .8² + ½ 7.2²) / 2.5 = 13.76; the second has half of the row 10 alone: φ₂ = ⅙, μ₂ = 10, Σ₂ = 0.
+    z = torch.tensor([[0.0], [2.0], [10.0]], dtype=torch.float64)
+    shares = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.5, 0.5]], dtype=torch.float64)
+    weight, mean, covariance = mixture_of(z, shares)
+    assert values(weight) == pytest.approx([2.5 / 3, 0.5 / 3])
+    assert values(mean.flatten()) == pytest.approx([2.8, 10])
+    assert values(covariance.flatten() - JITTER) == pytest.approx([13.76, 0], abs=1e-9)
+
+
+def test_a_covariance_has_its_products() -> None:
+    # (1, 2) and (−1, −2) about 0: Σ = ((1, 2), (2, 4)).
+    z = torch.tensor([[1.0, 2.0], [-1.0, -2.0]], dtype=torch.float64)
+    covariance = mixture_of(z, torch.ones(2, 1, dtype=torch.float64))[2][0]
+    assert covariance.tolist() == pytest.approx(np.array([[1 + JITTER, 2], [2, 4 + JITTER]]))
+
+
+def test_energy_by_hand() -> None:
+    # One Gaussian, Σ = diag(4, 1), at (2, 1) from its mean: ½ (1 + 1) + ½ log |2πΣ| = 1 + log 2π + ½ log 4.
+    z = torch.tensor([[2.0, 1.0]], dtype=torch.float64)
+    one = (torch.ones(1).double(), torch.zeros(1, 2).double(), torch.diag(torch.tensor([4.0, 1.0])).double()[None])
+    assert values(energy(z, one)) == pytest.approx([1 + LOG_2PI + math.log(2)])
+    # Correlated: Σ = ((2, 1), (1, 2)), |Σ| = 3, Σ⁻¹ = ((2, −1), (−1, 2)) / 3: (1, 0)ᵀ Σ⁻¹ (1, 0) = ⅔.
+    other = (one[0], one[1], torch.tensor([[[2.0, 1.0], [1.0, 2.0]]]).double())
+    found = energy(torch.tensor([[1.0, 0.0]]).double(), other)
+    assert values(found) == pytest.approx([1 / 3 + LOG_2PI + math.log(3) / 2])
+    # Weights ¼ and ¾ of the standard normal at 0 and at 1, seen from 0: −log (¼ + ¾ e^−½) + ½ log 2π.
+    two = (torch.tensor([0.25, 0.75]).double(), torch.tensor([[0.0], [1.0]]).double(), torch.ones(2, 1, 1).double())
+    found = energy(torch.zeros(1, 1).double(), two)
+    assert values(found) == pytest.approx([LOG_2PI / 2 - math.log(0.25 + 0.75 * math.exp(-0.5))])
+
+
+def test_energies_do_not_saturate() -> None:
+    # A released code adds 1e-12 inside the logarithm and calls everything beyond 27.6 alike.
+    one = (torch.ones(1).double(), torch.zeros(1, 1).double(), torch.ones(1, 1, 1).double())
+    far = values(energy(torch.tensor([[10.0], [100.0]]).double(), one))
+    assert far == pytest.approx([50 + LOG_2PI / 2, 5000 + LOG_2PI / 2])
+
+
+def mixing_nets() -> Any:
+    """E(x) = x₁, G(z) = (z, 0), and an estimator that can't tell."""
+    return SimpleNamespace(
+        encoder=lambda x: x[:, :1],
+        generator=lambda z: torch.cat([z, torch.zeros_like(z)], 1),
+        estimator=lambda z: torch.zeros(len(z), 1),
+    )
+
+
+def test_what_dagmm_describes_rows_by() -> None:
+    # x = (3, 4), x' = (3, 0): code 3, relative error 4 / 5, cosine 9 / (5 · 3).
+    z = DAGMM().described(mixing_nets(), torch.tensor([[3.0, 4.0]]))
+    assert values(z) == [pytest.approx([3, 0.8, 0.6])]
+
+
+def test_terms_of_dagmm_have_their_weights() -> None:
+    rows = torch.tensor([[3.0, 4.0], [1.0, 0.0], [-2.0, 1.0]])
+    det = DAGMM(components=1)
+    found = det.loss(mixing_nets(), batch(rows.tolist()))
+    assert values(found["residual"]) == [16, 0, 1]
+    z = det.described(mixing_nets(), rows).double()
+    held = mixture_of(z, torch.ones(3, 1).double())
+    assert values(found["energy"]) == pytest.approx([0.1 * e for e in values(energy(z, held))])
+    variances = z.numpy().var(0) + JITTER
+    assert values(found["covariance"]) == pytest.approx([0.005 * float((1 / variances).sum())] * 3)
+    heavier = DAGMM(components=1, energy_weight=1, covariance_weight=1).loss(mixing_nets(), batch(rows.tolist()))
+    assert values(heavier["covariance"] / found["covariance"]) == pytest.approx([200] * 3)
+
+
+def test_the_mixture_of_the_score_is_that_of_all_training_rows() -> None:
+    # Both released codes score with the mixture of the last batch.
+    X = np.random.default_rng(0).normal(size=(70, 5))
+    det = DAGMM(epochs=2, random_state=0, batch_size=16, latent_dim=2).fit(X)
+    rows = det.preprocess_.tensor(X)
+    with torch.no_grad():
+        z = det.described(det.nets_, rows)
+        weight, mean, covariance = mixture_of(z.double(), torch.softmax(det.nets_.estimator(z), 1).double())
+    held = det.nets_.mixture
+    for one, other in ((held.weight, weight), (held.mean, mean), (held.covariance, covariance)):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
+
+
+def test_dagmm_apart_learns_the_autoencoder_first() -> None:
+    X = np.random.default_rng(0).normal(size=(40, 5))
+    det = DAGMM(epochs=2, random_state=0, joint=False, latent_dim=2).fit(X)
+    assert [list(e)[2:] for e in det.history_[::2]] == [
+        ["encoder.residual"],
+        ["estimator.energy", "estimator.covariance"],
+    ]

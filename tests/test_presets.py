@@ -79,6 +79,12 @@ COUNTS = {
         "discriminator_xx": (242 * 128 + 128) + (128 + 1),
         "discriminator_zz": (64 * 32 + 32) + (32 + 1),
     },
+    # DAGMM: 60, 30, 10, 1 and back; the estimator takes the code and two errors, 10, 4.
+    ("dagmm", "kdd99"): {
+        "encoder": 121 * 60 + 60 + 60 * 30 + 30 + 30 * 10 + 10 + 10 + 1,
+        "generator": 10 + 10 + 10 * 30 + 30 + 30 * 60 + 60 + 60 * 121 + 121,
+        "estimator": 3 * 10 + 10 + 10 * 4 + 4,
+    },
     # Fence GAN, Table IV: G 64, 128, 121; D 256, 128, 128, 1.
     ("fencegan", "kdd99"): {
         "generator": KDD_GENERATOR,

@@ -11,7 +11,20 @@ from .exceptions import (
     TrainingDiverged,
 )
 from .frame import Frame
-from .methods import ALAD, EGBAD, GAN, VAE, AnoGAN, AutoEncoder, DeepSVDD, FAnoGAN, FenceGAN, GANomaly, SkipGANomaly
+from .methods import (
+    ALAD,
+    DAGMM,
+    EGBAD,
+    GAN,
+    VAE,
+    AnoGAN,
+    AutoEncoder,
+    DeepSVDD,
+    FAnoGAN,
+    FenceGAN,
+    GANomaly,
+    SkipGANomaly,
+)
 from .persist import load
 from .picture_detector import PictureDetector
 from .registry import methods
@@ -19,6 +32,7 @@ from .views import Pad, Patches, Resize
 
 __all__ = [
     "ALAD",
+    "DAGMM",
     "EGBAD",
     "GAN",
     "VAE",

@@ -3,6 +3,7 @@
 from .alad import ALAD
 from .anogan import AnoGAN
 from .autoencoder import AutoEncoder
+from .dagmm import DAGMM
 from .deep_svdd import DeepSVDD
 from .egbad import EGBAD
 from .fanogan import FAnoGAN
@@ -14,6 +15,7 @@ from .vae import VAE
 
 __all__ = [
     "ALAD",
+    "DAGMM",
     "EGBAD",
     "GAN",
     "VAE",

@@ -80,6 +80,10 @@ class Family(ABC):
         table = [change(row) for row in table] if change else table
         return self._ending(Network(self._table(name, table), self.shape, self.make), (width,))
 
+    def vectors(self, name: str, table: Table, inputs: int, outputs: int) -> Network:
+        """(n, inputs) → (n, outputs): a network of a method's own for vectors, by its own table or a preset's."""
+        return self._ending(Network(self._table(name, table), (inputs,), self.make), (outputs,))
+
     def unet(self, name: str = "generator") -> UNet:
         """(n, *shape) → (n, *shape), with skips from each level of the way down to its mirror on the way up."""
         given = self._given(name, {})
