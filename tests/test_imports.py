@@ -40,7 +40,7 @@ ALLOWED = {
     "pictures": {"exceptions"},
     "views": {"exceptions", "limits", "overlap"},
     "lazy": {"preprocess"},
-    "windows": {"exceptions", "lazy", "pictures", "views"},
+    "picture_rows": {"exceptions", "lazy", "pictures", "views"},
     # files: what they become is known, what is done with it is not
     "data": {"exceptions", "frame", "pictures", "protocol"},
     "holdout": {"exceptions", "frame", "lazy"},
@@ -55,9 +55,9 @@ ALLOWED = {
     "maps": {"chunks", "detector", "exceptions", "lazy", "networks", "progress", "scoring"},
     "picture_detector": {
         "detector", "exceptions", "game", "holdout", "lazy", "limits", "maps", "persist", "pictures", "progress",
-        "threshold", "views", "windows",
+        "threshold", "views", "picture_rows",
     },
-    "methods": {"detector", "game", "inversion", "limits", "losses", "networks", "registry", "scoring"},
+    "methods": {"chunks", "detector", "game", "inversion", "limits", "losses", "networks", "registry", "scoring"},
     "configure": {"detector", "exceptions", "limits", "losses", "registry"},
     "checks": {"detector", "game", "limits", "losses", "persist", "preprocess", "training"},
 }  # fmt: skip
@@ -123,7 +123,7 @@ def test_no_file_waits_for_one_that_waits_for_it() -> None:
 
 
 def test_data_know_no_detector_and_neither_do_pictures() -> None:
-    for name in ("data", "pictures", "views", "windows", "frame", "splits"):
+    for name in ("data", "pictures", "views", "picture_rows", "frame", "splits"):
         below, waiting = set(), [name]
         while waiting:
             here = waiting.pop()

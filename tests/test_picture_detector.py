@@ -20,10 +20,10 @@ from ringfence.data.picture_files import PictureFiles
 from ringfence.data.pictures import read_picture_folder
 from ringfence.detector import Detector
 from ringfence.exceptions import InvalidData, InvalidParameter
+from ringfence.picture_rows import WindowRows
 from ringfence.pictures import Arrays
 from ringfence.threshold import quantile_cut
 from ringfence.views import View
-from ringfence.windows import WindowRows
 
 BRIEF: dict[str, Any] = {"epochs": 1, "batch_size": 8, "latent_dim": 3, "random_state": 0}
 METHODS: dict[str, Callable[..., Detector]] = {

@@ -21,7 +21,7 @@ CHILD = """
 import json, resource, sys, time
 from pathlib import Path
 import ringfence
-from ringfence import FenceGAN, PictureDetector, Resize, windows
+from ringfence import FenceGAN, PictureDetector, Resize, picture_rows
 from ringfence.data.picture_files import PictureFiles
 from ringfence.data.pictures import read_picture_folder
 
@@ -32,7 +32,7 @@ def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 folder, limit = sys.argv[1], int(sys.argv[2])
-windows.CACHED_BYTES = limit or windows.CACHED_BYTES
+picture_rows.CACHED_BYTES = limit or picture_rows.CACHED_BYTES
 decoded, read = [0], PictureFiles.read
 def counted(self, at):
     decoded[0] += 1

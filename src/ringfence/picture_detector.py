@@ -20,11 +20,11 @@ from .holdout import sides
 from .lazy import LazyRows
 from .limits import Limit, OneOf, check_limits
 from .maps import row_maps
+from .picture_rows import WindowRows
 from .pictures import as_pictures
 from .progress import steps_bar
 from .threshold import quantile_cut
 from .views import Patches, View, view_facts, view_from
-from .windows import WindowRows
 
 Scores = NDArray[np.float64]
 Maps = dict[str, NDArray[np.float32]]

@@ -15,9 +15,9 @@ from ..data.decode import decode_mask
 from ..data.picture_files import PictureFiles
 from ..data.pictures import PictureFile, PictureFolder, read_picture_folder
 from ..exceptions import InvalidData, InvalidParameter
+from ..picture_rows import WindowRows
 from ..protocol import Split
 from ..views import View, view_facts
-from ..windows import WindowRows
 from .bench import Bench, Prepared
 from .execute import limited
 from .job import Job

@@ -12,11 +12,11 @@ from ..metrics import evaluate
 from ..overlap import OVERLAPS
 from ..persist import plain
 from ..picture_detector import POOLS, PictureDetector
+from ..picture_rows import WindowRows
 from ..pictures import Pictures
 from ..pixels import evaluate_pixels
 from ..scoring import weighted_sum
 from ..views import Patches, View
-from ..windows import WindowRows
 from .album import album
 from .baselines import BASELINES, FittedBaseline
 from .bench import Arrays, Record

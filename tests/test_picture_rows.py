@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ringfence import GAN, PictureDetector, windows
+from ringfence import GAN, PictureDetector, picture_rows
 from ringfence.data.picture_files import PictureFiles
 from ringfence.data.pictures import read_picture_folder
 from ringfence.exceptions import InvalidData
 from ringfence.lazy import LazyRows, ScaledRows
+from ringfence.picture_rows import WindowRows, packed, unpacked
 from ringfence.pictures import Arrays, Pictures, as_pictures
 from ringfence.preprocess import Preprocess
 from ringfence.views import Pad, Patches, Resize, View
-from ringfence.windows import WindowRows, packed, unpacked
 
 SIZES = [(20, 24), (16, 16), (33, 17), (40, 30), (11, 19)]
 ALL: list[View] = [Resize(16, 16), Pad(40, 40), Patches(16, 16, 7)]
@@ -85,7 +85,7 @@ def test_a_pictures_rows_are_its_own(view: View) -> None:
 def test_the_rows_are_the_same_however_little_is_kept(
     view: View, workers: int, limit: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(windows, "CACHED_BYTES", limit)
+    monkeypatch.setattr(picture_rows, "CACHED_BYTES", limit)
     given = pictures()
     source = Counted(given)
     rows, expected, rng = WindowRows(source, view, workers), at_once(given, view), np.random.default_rng(0)
@@ -107,14 +107,14 @@ def test_the_longest_unused_is_dropped_first(monkeypatch: pytest.MonkeyPatch) ->
     source = Counted(given)
     rows = WindowRows(source, Pad(8, 8))
     rows.read(np.array([0]))
-    monkeypatch.setattr(windows, "CACHED_BYTES", 3 * rows._cached)
+    monkeypatch.setattr(picture_rows, "CACHED_BYTES", 3 * rows._cached)
     for at in (1, 2, 0, 3, 0, 2, 1):
         rows.read(np.array([at]))
     assert source.read_ == [0, 1, 2, 3, 1]
 
 
 def test_no_more_pictures_are_held_at_a_time_than_threads_need(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(windows, "CACHED_BYTES", 0)
+    monkeypatch.setattr(picture_rows, "CACHED_BYTES", 0)
     made: list[int] = []
     finished: list[int] = []
     most = [0]
@@ -247,7 +247,7 @@ def test_a_file_that_is_spoilt_between_epochs_is_named(
     tmp_path: Path, spoil: Any, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Nothing is kept, so that every epoch reads the files again.
-    monkeypatch.setattr(windows, "CACHED_BYTES", 0)
+    monkeypatch.setattr(picture_rows, "CACHED_BYTES", 0)
     files, steps = folder_of(tmp_path), [0]
     fit = PictureDetector(GAN(epochs=4, batch_size=4, random_state=0), Resize(16, 16), workers=2)
     read = PictureFiles.read
