@@ -42,7 +42,7 @@ ALLOWED = {
     "lazy": {"preprocess"},
     "picture_rows": {"exceptions", "lazy", "pictures", "views"},
     # files: what they become is known, what is done with it is not
-    "data": {"exceptions", "frame", "pictures", "protocol"},
+    "data": {"exceptions", "frame", "kinds", "pictures", "protocol"},
     "holdout": {"exceptions", "frame", "lazy"},
     "intake": {"columns", "detector", "exceptions", "frame", "kinds", "lazy", "preprocess"},
     "persist": {"columns", "exceptions", "losses", "preprocess", "registry", "detector", "picture_detector"},
