@@ -2,12 +2,11 @@
 
 import argparse
 import json
-import re
 import sys
 import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -21,13 +20,11 @@ from .configure import settings
 from .data import CATALOG
 from .exceptions import InvalidParameter, RingfenceError, unknown_name
 from .inspection import inspect_data, render
-from .kinds import KINDS
+from .options import add_data_dir, add_reading, add_tuning, add_view, reading_of, threads, view_of
 from .picture_detector import PictureDetector
 from .presets import names
 from .registry import methods
 from .report import write_report
-from .sources import Reading
-from .views import Pad, Patches, Resize, View
 
 FAILED, USAGE_ERROR, INTERRUPTED = 1, 2, 130
 
@@ -124,7 +121,7 @@ def _fit(args: argparse.Namespace) -> int:
     changes = {"random_state": args.seed, **_changes(args)}
     fitted, source = workflow.fit(
         args.data, args.method, args.out, preset=args.preset, variant=args.variant, changes=changes,
-        quick=args.quick, reading=_reading(args), view=_view(args), split_out=args.split_out,
+        quick=args.quick, reading=reading_of(args), view=view_of(args), split_out=args.split_out,
         say=(lambda text: None) if args.quiet or args.json else _note, verbose=_loud(args),
     )  # fmt: skip
     detector = fitted.detector_ if isinstance(fitted, PictureDetector) else fitted
@@ -147,14 +144,16 @@ def _fit(args: argparse.Namespace) -> int:
 
 def _split(args: argparse.Namespace) -> int:
     source = workflow.draw_split(
-        args.data, args.out, reading=_reading(args), test=args.test, calibrate=args.calibrate, seed=args.seed
+        args.data, args.out, reading=reading_of(args), test=args.test, calibrate=args.calibrate, seed=args.seed
     )
     said = {"out": str(args.out), "parts": dict(Counter(source.parts.tolist())), "why": source.why}
     return _tell(args, lambda: "\n".join([*source.said(), f"which row is which lies in {args.out}"]), said)
 
 
 def _score(args: argparse.Namespace) -> int:
-    found = workflow.score(args.model, args.data, args.out, reading=_reading(args), maps=args.maps, verbose=_loud(args))
+    found = workflow.score(
+        args.model, args.data, args.out, reading=reading_of(args), maps=args.maps, verbose=_loud(args)
+    )
     for note in found.source.notes:
         warnings.warn(note, UserWarning, stacklevel=1)
     scores, cut = found.scores, found.fitted.threshold_
@@ -175,37 +174,8 @@ def _score(args: argparse.Namespace) -> int:
 
 
 def _inspect(args: argparse.Namespace) -> int:
-    found = inspect_data(args.data, _reading(args), _view(args), args.calibration, args.seed)
+    found = inspect_data(args.data, reading_of(args), view_of(args), args.calibration, args.seed)
     return _tell(args, lambda: render(found), found)
-
-
-def _reading(args: argparse.Namespace) -> Reading:
-    """How DATA is to be read, as far as the command has options for it."""
-    given = {field.name: getattr(args, field.name, None) for field in fields(Reading)}
-    given["kinds"] = {name: str(kind) for name, kind in settings(args.kind, "--kind").items()}
-    return Reading(**{name: value for name, value in given.items() if value is not None})
-
-
-def _view(args: argparse.Namespace) -> View | None:
-    """How pictures become rows; None where nothing was said."""
-    said = [name for name in ("resize", "pad", "patch") if getattr(args, name) is not None]
-    if len(said) > 1:
-        raise InvalidParameter(f"--{said[0]} and --{said[1]} exclude each other: say one")
-    if args.stride is not None and said != ["patch"]:
-        raise InvalidParameter("--stride is of --patch: say --patch HxW too")
-    if not said:
-        return None
-    size = getattr(args, said[0])
-    if args.patch is not None:
-        return Patches(size[0], size[1], max(min(size) // 2, 1) if args.stride is None else args.stride)
-    return Pad(*size) if args.resize is None else Resize(*size)
-
-
-def _size(text: str) -> tuple[int, int]:
-    found = re.fullmatch(r"(\d+)(?:[x×](\d+))?", text)
-    if not found:
-        raise argparse.ArgumentTypeError(f"{text!r}: write HEIGHTxWIDTH, such as 64x64, or one number for both")
-    return int(found[1]), int(found[2] or found[1])
 
 
 def _benchmark(args: argparse.Namespace) -> int:
@@ -223,7 +193,7 @@ def _benchmark(args: argparse.Namespace) -> int:
 
 def _bench(args: argparse.Namespace) -> FolderBench | None:
     """A folder as the benchmark's data; None for a set known by name."""
-    view, known = _view(args), (*CATALOG, FolderBench.name)
+    view, known = view_of(args), (*CATALOG, FolderBench.name)
     if args.name not in known:
         raise InvalidParameter(unknown_name("benchmark", args.name, known))
     if args.name != FolderBench.name:
@@ -275,7 +245,7 @@ def _status(records: Sequence[dict[str, Any]]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog="ringfence", description="Anomaly detection with GANs that learn what normal looks like.")
     parser.add_argument("--version", action="version", version=f"ringfence {__version__}")
-    parser.add_argument("--threads", type=_threads, default=1, metavar="N", help="CPU threads of torch [1]")
+    parser.add_argument("--threads", type=threads, default=1, metavar="N", help="CPU threads of torch [1]")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, run: Command, text: str, more: str = "") -> argparse.ArgumentParser:
@@ -291,9 +261,9 @@ def _parser() -> argparse.ArgumentParser:
     inspect.add_argument("data", metavar="DATA", help="as for fit")
     inspect.add_argument("--calibration", type=float, default=0.0, metavar="SHARE", help="as of a fit's --set [0]")
     inspect.add_argument("--seed", type=int, default=0, help="of that fit [0]")
-    _read(inspect)
-    _viewed(inspect)
-    _shared(inspect)
+    add_reading(inspect)
+    add_view(inspect)
+    add_data_dir(inspect)
 
     fit = command(
         "fit", _fit, "learn what normal looks like and save the model",
@@ -307,10 +277,10 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument("--method", required=True)
     fit.add_argument("--out", required=True, type=Path, metavar="MODEL", help="folder of the model")
     fit.add_argument("--seed", type=int, default=0, help="[0]")
-    _read(fit)
+    add_reading(fit)
     fit.add_argument("--split-out", type=Path, metavar="CSV", help="write what each row was for, to be used by --split")
-    _viewed(fit)
-    _tuned(fit)
+    add_view(fit)
+    add_tuning(fit)
 
     split = command("split", _split, "draw which rows train, calibrate and test, for --split")
     split.add_argument("data", metavar="DATA", help="as for fit")
@@ -318,8 +288,8 @@ def _parser() -> argparse.ArgumentParser:
     split.add_argument("--test", type=float, default=0.2, metavar="SHARE", help="beside every labelled anomaly [0.2]")
     split.add_argument("--calibrate", type=float, default=0.2, metavar="SHARE", help="of the rest, for the cut [0.2]")
     split.add_argument("--seed", type=int, default=0, help="[0]")
-    _read(split)
-    _shared(split)
+    add_reading(split)
+    add_data_dir(split)
 
     score = command("score", _score, "score rows with a saved model")
     score.add_argument("model", type=Path, metavar="MODEL")
@@ -330,8 +300,8 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     score.add_argument("--seed", type=int, default=0, help="of the split, for digits:3 and the like [0]")
     score.add_argument("--maps", type=Path, metavar="DIR", help="write a picture of each picture's maps")
-    _read(score)
-    _shared(score)
+    add_reading(score)
+    add_data_dir(score)
 
     benchmark = command(
         "benchmark", _benchmark, "run methods and baselines on a known data set or a folder; one record a run",
@@ -346,8 +316,8 @@ def _parser() -> argparse.ArgumentParser:
     benchmark.add_argument("--test-rows", type=int, metavar="N", help="[all; 1,000 for methods that search]")
     benchmark.add_argument("--no-baselines", action="store_true")
     benchmark.add_argument("--workers", type=int, default=1, metavar="N", help="runs at a time [1]")
-    _viewed(benchmark)
-    _tuned(benchmark)
+    add_view(benchmark)
+    add_tuning(benchmark)
 
     tables = command("tables", _tables, "print the tables of a folder of records")
     tables.add_argument("folder", type=Path, metavar="DIR")
@@ -361,48 +331,6 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--workers", type=int, default=2, metavar="N", help="[2]")
     demo.add_argument("--quick", action="store_true", help="a budget of a few hundred steps")
     return parser
-
-
-def _threads(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}: allowed are whole numbers ≥ 1")
-    return int(text)
-
-
-def _shared(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data-dir", metavar="DIR", help="folder of mnist and kdd99 [RINGFENCE_DATA]")
-
-
-def _read(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--label", metavar="NAME", help="column or array of labels, never a feature")
-    parser.add_argument(
-        "--normal", metavar="VALUE", help="the label (of class folders: the class) that means normal; no other trains"
-    )
-    parser.add_argument("--group", metavar="NAME", help="column whose rows stay on one side of a split; no feature")
-    parser.add_argument(
-        "--kind", action="append", default=[], metavar="NAME=KIND",
-        help=f"what a column is, where it should not be inferred: {', '.join(KINDS)}",
-    )  # fmt: skip
-    parser.add_argument("--split", type=Path, metavar="CSV", help="what each row is for: row,part (train, calibrate …)")
-    parser.add_argument("--strict", action="store_true", help="refuse damaged pictures and values training never had")
-    parser.add_argument("--channels", type=int, choices=(1, 3, 4), help="of pictures [what holds all of them]")
-    parser.add_argument("--workers", type=int, default=2, metavar="N", help="threads that decode pictures [2]")
-
-
-def _viewed(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--resize", type=_size, metavar="HxW", help="scale pictures to one size")
-    parser.add_argument("--pad", type=_size, metavar="HxW", help="frame pictures to one size")
-    parser.add_argument("--patch", type=_size, metavar="HxW", help="cut pictures into overlapping windows")
-    parser.add_argument("--stride", type=int, metavar="N", help="from one window to the next [half its smaller side]")
-
-
-def _tuned(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--preset", help="a paper's networks and hyperparameters, by data set: kdd99, mnist")
-    parser.add_argument("--variant", help="of the preset: printed or released [printed]")
-    parser.add_argument("--epochs", type=int)
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="any hyperparameter")
-    parser.add_argument("--quick", action="store_true", help="a budget of a few hundred steps")
-    _shared(parser)
 
 
 if __name__ == "__main__":

@@ -119,7 +119,8 @@ class CategoryCode(Code):
         """Learn from the training rows: values in the order of the alphabet, gaps last."""
         texts = READ[reads](name, column)
         found = set(texts.tolist())
-        return cls(name, (*sorted(found - {None}), *((None,) if None in found else ())), reads, _words(column, texts))
+        values = (*sorted(found - {None}), *((None,) if None in found else ()))
+        return cls(name, values, reads, _words(column, texts) if reads == "boolean" else ())
 
     @property
     def names(self) -> tuple[str, ...]:  # noqa: D102
@@ -146,13 +147,14 @@ class CategoryCode(Code):
 
 
 def _words(column: Column, texts: Column) -> tuple[str, ...]:
-    """The most usual text for false and for true; () where they are no text, or were not asked for."""
+    """The most usual text for false and for true; () where they are no text."""
+    if not any(isinstance(value, str) for value in column):
+        return ()
     found = []
     for meaning in ("false", "true"):
         written = Counter(str(v).strip() for v, text in zip(column.tolist(), texts, strict=True) if text == meaning)
         found.append(written.most_common(1)[0][0] if written else meaning)
-    worded = column.dtype == object and any(isinstance(v, str) for v in column)
-    return tuple(found) if worded and set(texts) <= {"false", "true", None} else ()
+    return tuple(found)
 
 
 READ: Final = {"category": as_categories, "boolean": as_booleans}

@@ -6,7 +6,7 @@ overridden.
 """
 
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +15,6 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
@@ -36,10 +35,9 @@ from .networks import INITIALISERS, Family, Maker, family_for
 from .preprocess import SCALES, Preprocess
 from .progress import steps_bar, watcher
 from .registry import Info
+from .signs import Scores, Signed
 from .threshold import quantile_cut, share_of
 from .training import Run, play
-
-Scores = NDArray[np.float64]
 
 # `epochs="auto"` passes over the rows until about so many steps are done, whatever their number: seconds on one CPU
 # core. At least one pass is made.
@@ -51,7 +49,7 @@ def _has(hook: str) -> Callable[[Any], bool]:
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class Detector(OutlierMixin, BaseEstimator, ABC):  # type: ignore[misc]
+class Detector(Signed):
     """An anomaly detector that learns what normal looks like from normal rows alone.
 
     Parameters
@@ -362,23 +360,6 @@ class Detector(OutlierMixin, BaseEstimator, ABC):  # type: ignore[misc]
     def anomaly_score(self, X: Any) -> Scores:
         """Return how anomalous each row is, (n,) float64; higher = more anomalous, on the method's own scale."""
         return scoring.weighted_sum(self.parts(X), scoring.weights_of(self.scores, self.score_kind))
-
-    def score_samples(self, X: Any) -> Scores:
-        """Return −`anomaly_score`: scikit-learn's sign, lower = more anomalous."""
-        return -self.anomaly_score(X)
-
-    def decision_function(self, X: Any) -> Scores:
-        """Return `score_samples` − `offset_`: negative for anomalies."""
-        return self.score_samples(X) - self.offset_
-
-    def predict(self, X: Any) -> NDArray[np.int64]:
-        """Return −1 for anomalies and +1 for normal rows, (n,)."""
-        return np.where(self.decision_function(X) < 0, -1, 1)
-
-    @property
-    def threshold_(self) -> float:
-        """The cut: a row is an anomaly if its `anomaly_score` is above it."""
-        return -self.offset_
 
     # ---- the trained GAN itself ---------------------------------------------------------------------------------
 

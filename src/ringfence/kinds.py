@@ -170,7 +170,7 @@ def _typed(name: str, values: Column, distinct: int) -> tuple[str, str]:
 def _text(name: str, column: Column, values: Column, distinct: int, origin: Origin) -> tuple[str, str]:
     texts = {str(value).strip() for value in set(values.tolist())}
     words = {text.lower() for text in texts}
-    numbers = sum(_number(text) is not None for text in texts)
+    numbers = sum(number(text) is not None for text in texts)
     coded = any(_LEADING_ZERO.fullmatch(text) for text in texts)
     if numbers == len(texts) and coded:
         few_categories(name, column)
@@ -198,7 +198,7 @@ def as_numbers(name: str, column: Column, origin: Origin = None) -> NDArray[np.f
     elif column.dtype.kind == "M":
         raise InvalidData(f"column {name!r} holds dates, numbers are expected")
     else:
-        known = {value: _number(str(value)) for value in set(column.tolist()) if value is not None}
+        known = {value: number(str(value)) for value in set(column.tolist()) if value is not None}
         strange = next((at for at, value in enumerate(column) if value is not None and known[value] is None), None)
         if strange is not None:
             raise InvalidData(
@@ -256,12 +256,13 @@ def as_booleans(name: str, column: Column, origin: Origin = None) -> NDArray[Any
     return objects([None if text is None else words[text.lower()] for text in texts])
 
 
-def _number(text: str) -> float | None:
-    """What a text says as a number, or None; float() alone would take "1_000"."""
+def number(text: str) -> float | None:
+    """Return what a text says, infinite or not, or None if that is no number or NaN; float() alone takes "1_000"."""
     try:
-        return None if "_" in text else float(text)
+        value = None if "_" in text else float(text)
     except ValueError:
         return None
+    return None if value is None or np.isnan(value) else value
 
 
 def _date(text: str) -> datetime | None:

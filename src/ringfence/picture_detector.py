@@ -9,7 +9,7 @@ from typing import Any, Final, Self, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, OutlierMixin, clone
+from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from . import persist
@@ -23,10 +23,10 @@ from .maps import row_maps
 from .picture_rows import WindowRows
 from .pictures import as_pictures
 from .progress import steps_bar
+from .signs import Scores, Signed
 from .threshold import quantile_cut
 from .views import Patches, View, view_facts, view_from
 
-Scores = NDArray[np.float64]
 Maps = dict[str, NDArray[np.float32]]
 
 POOLS: Final[Mapping[str, Callable[[Scores], Any]]] = MappingProxyType({"max": np.max, "mean": np.mean})
@@ -46,7 +46,7 @@ PIXELS_AT_ONCE: Final = 2**24
 
 
 @final
-class PictureDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
+class PictureDetector(Signed):
     """Fit a detector on the rows that a view makes of pictures, and score, cut and map whole pictures.
 
     Parameters
@@ -171,23 +171,6 @@ class PictureDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     def anomaly_score(self, X: Any) -> Scores:
         """Return how anomalous each picture is, (n,) float64; higher = more anomalous."""
         return self._pooled(self.row_scores(X))
-
-    def score_samples(self, X: Any) -> Scores:
-        """Return −`anomaly_score`."""
-        return -self.anomaly_score(X)
-
-    def decision_function(self, X: Any) -> Scores:
-        """Return `score_samples` − `offset_`: negative for anomalies."""
-        return self.score_samples(X) - self.offset_
-
-    def predict(self, X: Any) -> NDArray[np.int64]:
-        """Return −1 for anomalies and +1 for normal pictures, (n,)."""
-        return np.where(self.decision_function(X) < 0, -1, 1)
-
-    @property
-    def threshold_(self) -> float:
-        """The cut: a picture is an anomaly if its `anomaly_score` is above it."""
-        return -self.offset_
 
     @property
     def history_(self) -> list[dict[str, Any]]:

@@ -1,10 +1,7 @@
 """What the commands do, as functions: fit a model on named data, score with it, run the demo."""
 
-import csv
-import os
-import tempfile
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +29,7 @@ from .report.heat import write_maps
 from .sources import Reading, Source, source_of
 from .splits import CALIBRATE, PARTS, TEST, TRAIN, split_rows
 from .views import Resize, View
+from .writing import writable, write_csv
 
 Fitted = Detector | PictureDetector
 
@@ -185,7 +183,7 @@ def _as_they_are(pictures: Pictures) -> View:
     sizes = sorted(set(pictures.sizes))
     if len(sizes) == 1 and max(sizes[0]) <= AS_THEY_ARE:
         return Resize(*sizes[0])
-    (low, _), (high, _) = min((s, 0) for s in sizes), max((s, 0) for s in sizes)
+    low, high = sizes[0], sizes[-1]
     tall, wide = max(s[0] for s in sizes), max(s[1] for s in sizes)
     raise InvalidParameter(
         f"pictures of {low[0]}x{low[1]} to {high[0]}x{high[1]} (height x width) need to become rows of one shape: say"
@@ -204,8 +202,8 @@ def _kinds_said(source: Source, detector: Detector) -> list[str]:
         raise InvalidData(f"'{source.name}': {error}") from error
     found: dict[str, list[str]] = {}
     for column in columns:
-        gaps = f", {column.missing:,} missing" if column.missing else ""
-        found.setdefault(column.kind, []).append(f"{column.name}{gaps and f' ({gaps[2:]})'}")
+        gaps = f" ({column.missing:,} missing)" if column.missing else ""
+        found.setdefault(column.kind, []).append(f"{column.name}{gaps}")
     return [f"{len(names)} of kind {kind}: {_few(names)}" for kind, names in found.items()]
 
 
@@ -248,7 +246,7 @@ def score(
     reading: Reading = AS_IT_IS,
     maps: Path | None = None,
     verbose: int = 0,
-) -> "Scored":
+) -> Scored:
     """Score DATA with a saved model and write `row, anomaly_score, is_anomaly` for every row to the CSV file `out`.
 
     `row` is the row's own number in DATA, counted from 0 as the rows of an array are (messages about a CSV file count
@@ -312,19 +310,6 @@ def _judged(scores: NDArray[np.float64], cut: float, anomaly: NDArray[np.bool_] 
     return {k: v for k, v in evaluate(scores, anomaly, cut).items() if not k.startswith("oracle")}
 
 
-def write_csv(out: Path, rows: Iterable[Sequence[Any]]) -> None:
-    """Write a CSV file under a temporary name and rename it."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent)
-    try:
-        with os.fdopen(handle, "w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows(rows)
-        Path(name).chmod(0o644)
-        os.replace(name, out)
-    finally:
-        Path(name).unlink(missing_ok=True)
-
-
 DEMO = ("anogan", "egbad", "fencegan", "gan")
 """Methods of the demo: those of README's table, which take a few minutes together."""
 
@@ -339,13 +324,3 @@ def demo(out: Path, *, quick: bool = False, workers: int = 2, verbose: int = 0) 
     command = f"ringfence demo --out {out}{' --quick' if quick else ''}"
     records = run(plan("digits", DEMO, quick=quick), out, Setting(None, command), workers=workers, verbose=verbose)
     return records, write_report(out, out / "report.html")
-
-
-def writable(out: Path) -> None:
-    """Refuse a place that can't be written before anything runs for it; nothing is made yet."""
-    try:
-        parent = next(p for p in out.absolute().parents if p.exists())
-        with tempfile.TemporaryFile(dir=parent):
-            pass
-    except OSError as error:
-        raise InvalidData(f"can't write {out}: {error.strerror}") from error

@@ -7,6 +7,8 @@ from typing import Any, Final, NamedTuple, final
 import numpy as np
 from numpy.typing import NDArray
 
+from ..kinds import number
+
 MISSING: Final = frozenset(("", "NA", "N/A", "#N/A", "<NA>", "NaT", "null", "NULL", "None"))
 """Cells that mean missing in any column, and so does "nan" in capitals or not, with a sign or without."""
 
@@ -165,15 +167,6 @@ class Cells:
 def is_missing(text: str) -> bool:
     """Whether a stripped cell means missing in any column."""
     return text in MISSING or text.lstrip("+-").lower() == "nan"
-
-
-def number(text: str) -> float | None:
-    """Return what a cell says, infinite or not, or None if that is no number or NaN; float() alone takes "1_000"."""
-    try:
-        value = None if "_" in text else float(text)
-    except ValueError:
-        return None
-    return None if value is None or np.isnan(value) else value
 
 
 def _value(text: str) -> float | None:

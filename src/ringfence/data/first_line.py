@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from ..exceptions import InvalidData
-from .cells import MISSING_NUMBER, is_missing, number
+from ..kinds import number
+from .cells import MISSING_NUMBER, is_missing
 
 _SHOWN: Final = 40  # characters of a line in a note
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from ..exceptions import InvalidData
-from .cells import number
+from ..kinds import number
 from .first_line import header_of
 
 DELIMITERS: Final = "\t;|,"
