@@ -78,10 +78,10 @@ CHOICE = (
     "From the records, not from opinion. Two questions decide before any figure does: must the method show what it",
     "would have expected (then it must reconstruct), and may scoring a row take a search of hundreds of steps (then",
     "AnoGAN is possible). The rest is measured below: mean AUROC over cases and seeds, what training added to the same",
-    "networks untrained, and the seconds of a whole run on one CPU core. Baselines (*slanted*) stand in the same",
+    "networks untrained, and the CPU seconds of a whole run, one thread. Baselines (*slanted*) stand in the same",
     "tables: where a nearest neighbour wins and you need no generator, take the nearest neighbour.",
 )
-RANKED = ("method", "AUROC", "sd over seeds", "gain over untrained", "seconds a run")
+RANKED = ("method", "AUROC", "sd over seeds", "gain over untrained", "CPU seconds a run")
 
 
 def _ranked(section: Section) -> list[tuple[str, ...]]:
@@ -92,7 +92,7 @@ def _ranked(section: Section) -> list[tuple[str, ...]]:
             continue
         mark = "*" if row.name.role == "baseline" else ""
         gain = share(row.gain.mean, "+").text if row.gain else ""
-        seconds = row.spread(lambda record: record.get("wall_s")).mean
+        seconds = row.spread(lambda record: record.get("cpu_s")).mean
         auroc = row.metric("auroc")
         label = f"{mark}{row.name.label}{mark}"
         rows.append((label, share(auroc.mean).text, share(auroc.sd).text, gain, f"{seconds:,.1f}"))
