@@ -1,6 +1,7 @@
 """Imports go one way: methods → picture_detector → detector → training, losses, networks, …; data know no detector."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -144,6 +145,22 @@ def test_no_method_has_a_loop_a_detach_or_a_word_on_the_kind_of_data() -> None:
         code = path.read_text().split('"""', 2)[-1]
         for word in (".detach(", "zero_grad", ".backward(", "ndim", "MLP", "DCGAN", "optimizer.step"):
             assert word not in code, f"{path.name} says {word}"
+
+
+def code_lines(path: Path) -> list[str]:
+    """Lines of a module that say something: no docstrings, comments, imports or lone brackets."""
+    text = re.sub(r'"""(?:.|\n)*?"""', "", path.read_text())
+    lines = (line.split("#")[0].strip() for line in text.splitlines())
+    return [x for x in lines if len(x) > 2 and not x.startswith(("from ", "import "))]
+
+
+def test_no_two_method_files_share_six_lines() -> None:
+    runs: dict[tuple[str, ...], str] = {}
+    for path in sorted((SOURCE / "methods").glob("*.py")):
+        lines = code_lines(path)
+        for run in {tuple(lines[i : i + 6]) for i in range(len(lines) - 5)}:
+            assert run not in runs, f"{path.name} and {runs[run]} both have {run}"
+            runs[run] = path.name
 
 
 def test_import_needs_no_optional_package_and_no_command_line() -> None:

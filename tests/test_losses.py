@@ -14,7 +14,7 @@ from ringfence.exceptions import InvalidParameter
 from ringfence.game import Batch, Game, Nets, Optim, Player, Stage, stream
 from ringfence.losses import ADVERSARIES, Hinge, Wasserstein, adversary_named, cross_entropy, l1, l2, linf
 from ringfence.methods.fence_gan import COLLAPSED, cross_entropy_to, log_distance
-from ringfence.methods.gan import doubt
+from ringfence.methods.shared import doubt
 from ringfence.networks import INITIALISERS, Maker, family_for
 from ringfence.training import Run, play
 

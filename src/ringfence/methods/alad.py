@@ -45,7 +45,7 @@ from ..limits import Flag, OneOf
 from ..losses import Adversary, adversary_named, cross_entropy, l1
 from ..networks import Family
 from ..registry import Info, register
-from .gan import ADVERSARY, judged
+from .shared import ADVERSARY, encoder_code, judged
 
 Pair = tuple[Sequence[Tensor], Sequence[Tensor]]
 
@@ -146,10 +146,7 @@ class ALAD(Detector):
         }
         return {"generator": adversary.fool(fake), "encoder": adversary.fool_real(real), **returned}
 
-    def code(self, nets: Any, x: Tensor) -> Tensor:
-        """E(x)."""
-        z: Tensor = nets.encoder(x)
-        return z
+    code = encoder_code
 
     def score_parts(self, nets: Any, x: Tensor) -> dict[str, Tensor]:
         """The four published scores."""

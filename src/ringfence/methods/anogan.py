@@ -40,7 +40,7 @@ from ..losses import Adversary, adversary_named, cross_entropy, l1
 from ..networks import Family
 from ..registry import Info, register
 from ..scoring import weights_of
-from .gan import ADVERSARY, gan_stage
+from .shared import ADVERSARY, gan_stage
 
 
 @register("anogan")

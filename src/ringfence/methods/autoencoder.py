@@ -24,10 +24,9 @@ from torch import Tensor, nn
 
 from ..detector import Detector
 from ..game import Batch, Player, Stage, Terms
-from ..limits import OneOf
-from ..losses import DISTANCES
 from ..networks import Family
 from ..registry import Info, register
+from .shared import DISTANCE, encoder_code
 
 
 @register("autoencoder")
@@ -49,7 +48,7 @@ class AutoEncoder(Detector):
         source="unverified",
     )  # fmt: skip
     scores = {"residual": {"residual": 1.0}}
-    limits = {**Detector.limits, "distance": OneOf(tuple(DISTANCES))}
+    limits = {**Detector.limits, "distance": DISTANCE}
     unused = ("prior",)
 
     def build(self, make: Family) -> dict[str, nn.Module]:
@@ -64,10 +63,7 @@ class AutoEncoder(Detector):
         """What is lost on the way through the code."""
         return self.score_parts(nets, batch.x)
 
-    def code(self, nets: Any, x: Tensor) -> Tensor:
-        """E(x)."""
-        z: Tensor = nets.encoder(x)
-        return z
+    code = encoder_code
 
     def score_parts(self, nets: Any, x: Tensor) -> dict[str, Tensor]:
         """d(x, G(E(x)))."""

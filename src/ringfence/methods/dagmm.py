@@ -36,6 +36,7 @@ from ..game import Batch, Player, Stage, Statistic, Terms
 from ..limits import Flag, Limit
 from ..networks import Family, Row
 from ..registry import Info, register
+from .shared import encoder_code
 
 JITTER = 1e-6
 """Added to the diagonal of every covariance."""
@@ -143,10 +144,7 @@ class DAGMM(Detector):
         nets.mixture.mean.copy_(mean)
         nets.mixture.covariance.copy_(covariance)
 
-    def code(self, nets: Any, x: Tensor) -> Tensor:
-        """E(x)."""
-        z: Tensor = nets.encoder(x)
-        return z
+    code = encoder_code
 
     def score_parts(self, nets: Any, x: Tensor) -> dict[str, Tensor]:
         """The energy, and ‖x − x'‖₁."""

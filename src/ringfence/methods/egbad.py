@@ -32,7 +32,7 @@ from ..limits import Flag
 from ..losses import Adversary, adversary_named, cross_entropy, l1
 from ..networks import Family
 from ..registry import Info, register
-from .gan import ADVERSARY, judged
+from .shared import ADVERSARY, encoder_code, judged
 
 
 @register("egbad")
@@ -88,10 +88,7 @@ class EGBAD(Detector):
         real, fake = nets.discriminator.both(*self.pairs(nets, batch))
         return {"generator": adversary.fool(fake), "encoder": adversary.fool_real(real)}
 
-    def code(self, nets: Any, x: Tensor) -> Tensor:
-        """E(x)."""
-        z: Tensor = nets.encoder(x)
-        return z
+    code = encoder_code
 
     def score_parts(self, nets: Any, x: Tensor) -> dict[str, Tensor]:
         """L_G and the published forms of L_D."""

@@ -43,7 +43,7 @@ from ..limits import Limit, OneOf
 from ..losses import Wasserstein, mean_squared
 from ..networks import Family
 from ..registry import Info, register
-from .gan import gan_stage
+from .shared import encoder_code, gan_stage
 
 
 @register("fanogan")
@@ -134,10 +134,7 @@ class FAnoGAN(Detector):
         """Take the mean of D over the training rows."""
         nets.normal.mean.copy_(over(rows, lambda x: {"logit": nets.discriminator(x)[0]})["logit"].double().mean())
 
-    def code(self, nets: Any, x: Tensor) -> Tensor:
-        """E(x)."""
-        z: Tensor = nets.encoder(x)
-        return z
+    code = encoder_code
 
     def score_parts(self, nets: Any, x: Tensor) -> dict[str, Tensor]:
         """Residual and features, and the further parts."""

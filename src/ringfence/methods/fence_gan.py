@@ -38,7 +38,7 @@ from ..limits import Flag, Limit, OneOf
 from ..losses import DISTANCES, cross_entropy
 from ..networks import Family
 from ..registry import Info, register
-from .gan import doubt
+from .shared import doubt
 
 # Keeps Eq. 4 finite when all generated rows fall together.
 COLLAPSED = 1e-6

@@ -16,22 +16,17 @@ Better Anomaly Detection", 2019.
 Differs from the paper in: nothing known; the papers give no network or rate for it.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from ..detector import Detector
-from ..game import Batch, Optim, Player, Stage, Terms
-from ..limits import OneOf
-from ..losses import ADVERSARIES, Adversary, adversary_named
-from ..networks import Discriminator, Family
+from ..game import Stage
+from ..losses import Adversary, adversary_named
+from ..networks import Family
 from ..registry import Info, register
-
-ADVERSARY: OneOf = OneOf(tuple(ADVERSARIES), objects=Adversary)
-"""What the hyperparameter `adversary` may be, for every method that has it."""
+from .shared import ADVERSARY, doubt, gan_stage
 
 
 @register("gan")
@@ -67,31 +62,3 @@ class GAN(Detector):
     def score_parts(self, nets: Any, x: Tensor) -> dict[str, Tensor]:
         """1 − D(x)."""
         return {"discriminator": doubt(nets.discriminator(x)[0])}
-
-
-def doubt(logit: Tensor) -> Tensor:
-    """1 − σ(logit) in float64, where it still tells rows apart that float32 would call certain."""
-    return torch.sigmoid(-logit.double())
-
-
-def gan_stage(adversary: Adversary, optim: Optim, every: int = 1) -> Stage:
-    """The game of Eq. 1 and 2: D, then G in every so many steps, each with an optimiser of its own."""
-
-    def judge(nets: Any, batch: Batch) -> Terms:
-        return judged(adversary, nets.discriminator, (batch.x,), (nets.generator(batch.noise()),))
-
-    def imitate(nets: Any, batch: Batch) -> Terms:
-        logit, _ = nets.discriminator(nets.generator(batch.noise()))
-        return {"adversarial": adversary.fool(logit)}
-
-    return Stage((Player(("discriminator",), judge, optim), Player(("generator",), imitate, optim, every=every)))
-
-
-def judged(adversary: Adversary, judge: Discriminator, real: Sequence[Tensor], fake: Sequence[Tensor]) -> Terms:
-    """Return a discriminator's terms on real and fake arguments, and its penalties."""
-    real_logit, fake_logit = judge.both(real, fake)
-    return {
-        "real": adversary.real(real_logit),
-        "fake": adversary.fake(fake_logit),
-        **adversary.penalties(judge, real, fake),
-    }

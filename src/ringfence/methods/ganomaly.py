@@ -37,13 +37,10 @@ from torch import Tensor, nn
 
 from ..detector import Detector
 from ..game import Batch, Player, Stage, Terms
-from ..limits import Limit, OneOf
 from ..losses import DISTANCES, Adversary, adversary_named, l1, mean_squared
 from ..networks import Family
 from ..registry import Info, register
-from .gan import ADVERSARY, judged
-
-DISTANCE = OneOf(tuple(DISTANCES))
+from .shared import ADVERSARY, DISTANCE, encoder_code, judged, weights
 
 
 @register("ganomaly")
@@ -81,9 +78,7 @@ class GANomaly(Detector):
     limits = {
         **Detector.limits,
         "adversary": ADVERSARY,
-        "adversarial_weight": Limit(0),
-        "residual_weight": Limit(0),
-        "code_weight": Limit(0),
+        **weights("adversarial_weight", "residual_weight", "code_weight"),
         "adversarial_distance": DISTANCE,
         "residual_distance": DISTANCE,
         "code_distance": DISTANCE,
@@ -123,10 +118,7 @@ class GANomaly(Detector):
         remade = nets.generator(nets.encoder(batch.x))
         return judged(adversary_named(self.adversary), nets.discriminator, (batch.x,), (remade,))
 
-    def code(self, nets: Any, x: Tensor) -> Tensor:
-        """G_E(x)."""
-        z: Tensor = nets.encoder(x)
-        return z
+    code = encoder_code
 
     def score_parts(self, nets: Any, x: Tensor) -> dict[str, Tensor]:
         """How far the two codes lie apart, and the further parts."""

@@ -38,11 +38,11 @@ from torch import Tensor, nn
 
 from ..detector import Detector
 from ..game import Batch, Player, Stage, Terms
-from ..limits import Flag, Limit
+from ..limits import Flag
 from ..losses import Adversary, adversary_named, mean_squared
 from ..networks import Family
 from ..registry import Info, register
-from .gan import ADVERSARY, judged
+from .shared import ADVERSARY, judged, weights
 
 
 @register("skipganomaly")
@@ -77,9 +77,7 @@ class SkipGANomaly(Detector):
     limits = {
         **Detector.limits,
         "adversary": ADVERSARY,
-        "adversarial_weight": Limit(0),
-        "residual_weight": Limit(0),
-        "latent_weight": Limit(0),
+        **weights("adversarial_weight", "residual_weight", "latent_weight"),
         "latent_in_discriminator": Flag(),
     }
 
