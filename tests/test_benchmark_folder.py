@@ -94,6 +94,8 @@ def test_every_run_is_ok_and_fits_json(found: Found) -> None:
     assert {method for method, role in found if role == "baseline"} == set(FolderBench.baselines)
     for record, _ in found.values():
         assert json.loads(json.dumps(record)) == record
+        assert 0 < record["fit_cpu_s"] + record["score_cpu_s"] <= record["cpu_s"] + 0.01
+        assert record["score_cpu_s"] > 0
 
 
 def test_a_record_says_what_was_looked_at_and_no_path_of_this_machine(found: Found, tiles: Path) -> None:

@@ -126,7 +126,7 @@ def test_benchmark_tables_and_report_tell_the_same(tmp_path: Path, capsys: pytes
     assert all(r["status"] == "ok" for r in records)
     keys = (
         "id benchmark case protocol method variant preset params seed epochs budget n_train n_test data_sha256 versions"
-        " commit command device threads wall_s cpu_s peak_mb status metrics parts"
+        " commit command device threads wall_s cpu_s fit_cpu_s score_cpu_s peak_mb status metrics parts"
     )
     assert all(set(keys.split()) <= set(r) for r in records)
     # A second call finds every run done.

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from threadpoolctl import threadpool_info
 
-from ringfence import cli
+from ringfence import GAN, cli
 from ringfence.benchmark import Setting, plan, run, runner
 from ringfence.benchmark import execute as execution
 from ringfence.benchmark import job as jobs_of
-from ringfence.benchmark.baselines import BASELINES
+from ringfence.benchmark.baselines import BASELINES, FittedBaseline
 from ringfence.benchmark.execute import execute
 from ringfence.benchmark.job import Job
 from ringfence.exceptions import InvalidData, InvalidParameter
@@ -100,6 +100,30 @@ def test_a_fault_is_a_failed_record_with_its_kind_and_words(error: Exception, mo
     json.dumps(record)
 
 
+@pytest.mark.parametrize("job", [BASELINE, TRAINED, TRAINED.untrained()], ids=["baseline", "trained", "untrained"])
+def test_a_record_tells_fitting_and_scoring_apart(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A process clock that only fitting and scoring move.
+    clock = [0.0]
+
+    def slow(work: Any, seconds: float) -> Any:
+        def later(*args: Any, **words: Any) -> Any:
+            clock[0] += seconds
+            return work(*args, **words)
+
+        return later
+
+    monkeypatch.setattr("time.process_time", lambda: clock[0])
+    for owner, name, seconds in (
+        (GAN, "fit", 3.0), (GAN, "fit_untrained", 3.0), (GAN, "parts", 0.25),
+        (type(BASELINES["mean_distance"]), "fit", 3.0), (FittedBaseline, "anomaly_score", 0.25),
+    ):  # fmt: skip
+        monkeypatch.setattr(owner, name, slow(getattr(owner, name), seconds))
+    record, _ = execute(job, SETTING)
+    assert record["status"] == "ok"
+    assert (record["fit_cpu_s"], record["score_cpu_s"]) == (3.0, 0.25)
+    assert record["cpu_s"] >= 3.25  # what else a run does: measuring, and rows for the report
+
+
 def test_an_outcome_that_can_not_be_sent_is_a_failed_record(monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[Any] = []
 
@@ -134,8 +158,6 @@ def test_another_version_is_another_run(job: Job, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_default_that_was_changed_is_another_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    from ringfence import GAN
-
     before, quick = fresh(TRAINED), fresh(replace(TRAINED, quick=True))
     monkeypatch.setattr(jobs_of, "QUICK_STEPS", 7)
     assert fresh(TRAINED) == before

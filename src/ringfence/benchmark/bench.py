@@ -1,8 +1,9 @@
 """Data that jobs run on, where they are no set known by name."""
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 from numpy.typing import NDArray
 
@@ -11,6 +12,14 @@ if TYPE_CHECKING:
 
 Arrays = dict[str, NDArray[Any]]
 Record = dict[str, Any]
+T = TypeVar("T")
+
+
+def timed(work: Callable[[], T]) -> tuple[T, float]:
+    """Return what `work` gives, and the CPU seconds that this process took for it."""
+    began = time.process_time()
+    found = work()
+    return found, round(time.process_time() - began, 6)
 
 
 class Prepared(NamedTuple):

@@ -27,7 +27,7 @@ from ..preprocess import ConstantColumns
 from ..protocol import Split, subsample_test
 from ..scoring import weighted_sum
 from .baselines import BASELINES
-from .bench import Arrays, Prepared, Record
+from .bench import Arrays, Prepared, Record, timed
 from .job import Job
 
 # Generated rows whose scores a report shows, fewer where each has to be searched for.
@@ -62,7 +62,8 @@ def blank(job: Job, setting: Setting) -> Record:
         "method": job.method, "variant": job.variant, "preset": job.preset, "params": {}, "seed": job.seed,
         "epochs": None, "budget": job.budget(), "n_train": None, "n_test": None, "data_sha256": None,
         "versions": versions(), "commit": setting.commit, "command": setting.command, "device": "cpu",
-        "threads": setting.threads, "wall_s": None, "cpu_s": None, "peak_mb": None, "metrics": {}, "parts": {},
+        "threads": setting.threads, "wall_s": None, "cpu_s": None, "fit_cpu_s": None, "score_cpu_s": None,
+        "peak_mb": None, "metrics": {}, "parts": {},
     }  # fmt: skip
 
 
@@ -131,14 +132,15 @@ def limited(split: Split, job: Job) -> Split:
 
 
 def _judge_baseline(job: Job, x: NDArray[Any], test: NDArray[Any], split: Split) -> tuple[Record, Arrays]:
-    fitted = BASELINES[job.method].fit(x, job.seed)
-    scores = fitted.anomaly_score(test)
+    fitted, fit_cpu_s = timed(lambda: BASELINES[job.method].fit(x, job.seed))
+    scores, score_cpu_s = timed(lambda: fitted.anomaly_score(test))
     top = np.argsort(-scores, kind="stable")[:TOP]
     arrays = {
         "scores": scores, "anomaly": split.anomaly, "threshold": np.array(fitted.threshold),
         "top_index": split.test[top], "top_rows": test[top],
     }  # fmt: skip
-    return {"metrics": evaluate(scores, split.anomaly, fitted.threshold), "parts": {}}, arrays
+    metrics = evaluate(scores, split.anomaly, fitted.threshold)
+    return {"metrics": metrics, "parts": {}, "fit_cpu_s": fit_cpu_s, "score_cpu_s": score_cpu_s}, arrays
 
 
 def _judge(job: Job, x: NDArray[Any], test: NDArray[Any], split: Split) -> tuple[Record, Arrays]:
@@ -146,15 +148,15 @@ def _judge(job: Job, x: NDArray[Any], test: NDArray[Any], split: Split) -> tuple
     with warnings.catch_warnings():
         # KDD99 has constant columns by its nature; the warning is for users' own tables.
         warnings.simplefilter("ignore", ConstantColumns)
-        det = det.fit(x) if job.role == "trained" else det.fit_untrained(x)
-    parts = det.parts(test)
+        _, fit_cpu_s = timed(lambda: det.fit(x) if job.role == "trained" else det.fit_untrained(x))
+    parts, score_cpu_s = timed(lambda: det.parts(test))
     kinds = {kind: weighted_sum(parts, weights) for kind, weights in det.scores.items()}
     scores = kinds[det.score_kind or next(iter(kinds))]
     metrics = evaluate(scores, split.anomaly, det.threshold_)
     alone = {f"score:{k}": v for k, v in kinds.items()} | {f"part:{k}": v for k, v in parts.items()}
     record = {
         "params": plain(det), "epochs": det.n_iter_ if job.role == "trained" else 0, "device": str(det._device),
-        "metrics": metrics,
+        "metrics": metrics, "fit_cpu_s": fit_cpu_s, "score_cpu_s": score_cpu_s,
         "parts": {k: evaluate(v, split.anomaly, 0.0)["auroc"] for k, v in alone.items()},
     }  # fmt: skip
     if job.role == "untrained":

@@ -19,7 +19,7 @@ from ..scoring import weighted_sum
 from ..views import Patches, View
 from .album import album
 from .baselines import BASELINES, FittedBaseline
-from .bench import Arrays, Record
+from .bench import Arrays, Record, timed
 from .execute import losses_of
 from .job import Job
 
@@ -68,9 +68,9 @@ def judge(job: Job, *, task: Task) -> tuple[Record, Arrays]:
     """Fit a method, or its untrained self, and measure it."""
     unfitted = job.detector(len(WindowRows(task.train, task.view)))
     det = PictureDetector(unfitted, task.view, POOL)
-    det = det.fit(task.train) if job.role == "trained" else det.fit_untrained(task.train)
+    _, fit_cpu_s = timed(lambda: det.fit(task.train) if job.role == "trained" else det.fit_untrained(task.train))
     rows, inner = WindowRows(task.test, task.view), det.detector_
-    parts = inner.parts(rows)
+    parts, score_cpu_s = timed(lambda: inner.parts(rows))
     kinds = {kind: weighted_sum(parts, weights) for kind, weights in inner.scores.items()}
     windows = _by_picture(kinds[inner.score_kind or next(iter(kinds))], rows)
     scores, maps = _pooled(windows), det.maps(task.test)
@@ -80,6 +80,7 @@ def judge(job: Job, *, task: Task) -> tuple[Record, Arrays]:
     record = measured | {
         "params": plain(unfitted), "epochs": inner.n_iter_ if job.role == "trained" else 0,
         "device": str(inner._device), "parts": figures | measured["parts"], "map_scale": det.map_scale_,
+        "fit_cpu_s": fit_cpu_s, "score_cpu_s": score_cpu_s,
     }  # fmt: skip
     if job.role == "untrained":
         return record, {}
@@ -93,12 +94,14 @@ def judge_baseline(job: Job, *, task: Task) -> tuple[Record, Arrays]:
     order = rng.permutation(len(task.train))
     held = max(1, round(CUT_SHARE * len(order)))
     learned = WindowRows(task.train.take(np.sort(order[held:])), task.view)
-    fitted = BASELINES[job.method].fit(learned.read(np.sort(rng.permutation(len(learned))[:BASELINE_ROWS])), job.seed)
+    chosen = np.sort(rng.permutation(len(learned))[:BASELINE_ROWS])
+    fitted, fit_cpu_s = timed(lambda: BASELINES[job.method].fit(learned.read(chosen), job.seed))
     cut = float(np.quantile(_pooled(_scored(fitted, task.train.take(np.sort(order[:held])), task.view)), CUT_QUANTILE))
-    windows = _scored(fitted, task.test, task.view)
+    windows, score_cpu_s = timed(lambda: _scored(fitted, task.test, task.view))
     scores = _pooled(windows)
     stitched = [{"score": _spread(task.view, s, size)} for s, size in zip(windows, task.test.sizes, strict=True)]
     record = _measured(task, scores, windows, cut, stitched if isinstance(task.view, Patches) else [])
+    record |= {"fit_cpu_s": fit_cpu_s, "score_cpu_s": score_cpu_s}
     return record, {"scores": scores, "anomaly": task.anomaly, "threshold": np.array(cut)}
 
 
