@@ -63,7 +63,8 @@ class Detector(Signed):
     latent_dim
         Length of the generator's input.
     prior
-        Distribution of the generator's input: "normal" or "uniform" (−1…1).
+        Distribution of the generator's input: "normal", "uniform" (−1…1), "truncated_normal" (N(0, 1) with no number
+        beyond ±2) or "hypersphere" (uniform on the sphere of radius √latent_dim). The last three are bounded.
     ema
         Decay of the moving average of the networks that is used for scoring; 0 scores with the last weights.
     ema_warmup

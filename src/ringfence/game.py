@@ -19,9 +19,29 @@ from .exceptions import InvalidParameter, unknown_name
 
 Terms = dict[str, Tensor]
 
+TRUNCATED = 2.0
+"""No number of "truncated_normal" is larger."""
+
+
+def truncated_normal(z: Tensor, rng: torch.Generator) -> Tensor:
+    """Fill with N(0, 1) given |z| ≤ 2: the normal distribution's inverse CDF of numbers uniform on Φ(−2)…Φ(2)."""
+    beyond = 0.5 * math.erfc(TRUNCATED / math.sqrt(2.0))
+    # Rounding of the outermost would go beyond the bound.
+    z.uniform_(beyond, 1.0 - beyond, generator=rng)
+    return z.copy_(torch.special.ndtri(z).clamp(-TRUNCATED, TRUNCATED))
+
+
+def hypersphere(z: Tensor, rng: torch.Generator) -> Tensor:
+    """Fill (n, d) with rows uniform on the sphere of radius √d, where each number has the variance 1 of "normal"."""
+    z.normal_(generator=rng)
+    return z.mul_(math.sqrt(z.shape[-1]) / torch.linalg.vector_norm(z, dim=-1, keepdim=True))
+
+
 PRIORS: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {
     "normal": lambda z, rng: z.normal_(generator=rng),
     "uniform": lambda z, rng: z.uniform_(-1.0, 1.0, generator=rng),
+    "truncated_normal": truncated_normal,
+    "hypersphere": hypersphere,
 }
 
 

@@ -17,7 +17,8 @@ Differs from the paper in:
 
 * The start of the search is one draw (or `restarts` draws) from the prior, made in `fit` and common to all rows, so
   that a row's score is a function of the row; the released code draws anew for each row of each batch, and from a
-  truncated normal (|z| ≤ 2) where training draws from the whole one.
+  truncated normal (|z| ≤ 2) where training draws from the whole one: here one `prior` serves both.
+* As in the paper, the search itself is held to no prior: it may end where training never drew.
 * The released code scores with the averaged generator and the last discriminator (it hands D the generator's average
   by mistake); we average both.
 * A higher weight of the L1 term is what AnoGAN and EGBAD print; ALAD's copy of AnoGAN swaps the two weights.
