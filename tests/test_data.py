@@ -11,6 +11,7 @@ import pytest
 
 from ringfence.data import CATALOG, built_in, data_folder, load_digits, load_kdd99, load_mnist, sha256_of
 from ringfence.data import mnist as mnist_module
+from ringfence.data.adbench import TABLES, load_adbench
 from ringfence.data.kdd99 import ATTRIBUTES, parse_kdd99
 from ringfence.data.mnist import parse_idx
 from ringfence.exceptions import InvalidData, InvalidParameter
@@ -259,6 +260,7 @@ def test_the_catalog_lists_sets_with_their_cases():
         "digits": (False, digits),
         "mnist": (True, digits),
         "kdd99": (True, ("all", "dedup")),
+        **dict.fromkeys(TABLES, (True, ("outliers",))),
     }
     assert all(name == entry.name and "\n" not in entry.description for name, entry in CATALOG.items())
 
@@ -280,6 +282,31 @@ def test_kdd99_cases_split_all_rows_or_the_distinct_ones(data_dir, kdd99, monkey
     assert len(rows.split("all", seed=42).test) == 247011
     assert np.isin(dedup.train, kdd99.first_rows).all()
     assert np.isin(dedup.test, kdd99.first_rows).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "outliers"),
+    [("shuttle", (49_097, 9), 3_511), ("thyroid", (3_772, 6), 93), ("letter", (1_600, 32), 100)],
+)
+def test_a_table_of_adbench_has_its_rows_and_outliers(data_dir, name, shape, outliers):
+    x, outlier = load_adbench(data_dir, name)
+    assert (x.shape, x.dtype, int(outlier.sum())) == (shape, np.float64, outliers)
+
+
+def test_outliers_never_train_and_all_of_them_are_tested(data_dir):
+    rows = built_in("vowels").load(str(data_dir))
+    _, outlier = load_adbench(data_dir, "vowels")
+    split = rows.split("outliers", seed=3)
+    assert not outlier[split.train].any()
+    assert (split.anomaly == outlier[split.test]).all()
+    # 80 % of 1,406 inliers, rounded down, train; the other 282 and all 50 outliers test.
+    assert (len(split.train), len(split.test), int(split.anomaly.sum()), split.name) == (1124, 332, 50, "outliers_out")
+
+
+def test_another_table_under_a_name_of_adbench_is_refused(tmp_path):
+    np.savez(tmp_path / "40_vowels.npz", X=np.zeros((3, 2)), y=np.array([0, 0, 1]))
+    with pytest.raises(InvalidData, match=r"40_vowels.npz' is not the official file: its sha256 is"):
+        load_adbench(tmp_path, "vowels")
 
 
 def test_unknown_sets_and_cases_suggest_the_nearest():

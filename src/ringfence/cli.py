@@ -105,10 +105,14 @@ def _catalogue(rows: Sequence[dict[str, Any]]) -> str:
         lines += [
             f"{row['name']:<{width}} {row['title']}  [{row['year']}]",
             f"{'':<{width}} {row['reference']}; source: {row['source']}",
-            f"{'':<{width}} data: {', '.join(row['kinds'])}; scoring: {row['cost']}; presets: {presets}",
+            f"{'':<{width}} data: {', '.join(row['kinds'])}; needs: {', '.join(row['needs']) or 'nothing more'};"
+            f" scoring: {row['cost']}; presets: {presets}",
         ]
-    known = (f"{n} ({n}:{d.cases[0]} … {n}:{d.cases[-1]}): {d.description}" for n, d in CATALOG.items())
-    return "\n".join([*lines, f"data sets: {'; '.join(known)}"])
+    alike: dict[str, list[str]] = {}
+    for name, data in CATALOG.items():
+        cases = dict.fromkeys((f"{name}:{data.cases[0]}", f"{name}:{data.cases[-1]}"))
+        alike.setdefault(data.description, []).append(" … ".join(cases))
+    return "\n".join([*lines, "data sets:", *(f"  {', '.join(names)}: {what}" for what, names in alike.items())])
 
 
 def _changes(args: argparse.Namespace) -> dict[str, Any]:
@@ -307,7 +311,9 @@ def _parser() -> argparse.ArgumentParser:
         "benchmark", _benchmark, "run methods and baselines on a known data set or a folder; one record a run",
         "A folder has the MVTec layout and is named by --data-dir; rows to train and to test on are pictures there",
     )  # fmt: skip
-    benchmark.add_argument("name", metavar="|".join((*CATALOG, FolderBench.name)))
+    benchmark.add_argument(
+        "name", metavar="DATA", help=f"a known set (`ringfence list` names them), or '{FolderBench.name}'"
+    )
     benchmark.add_argument("--method", action="append", default=[], help="repeat for several [all]")
     benchmark.add_argument("--case", action="append", default=[], help="repeat for several [all]")
     benchmark.add_argument("--seeds", type=int, default=1, metavar="N", help="seeds 0 … N−1 [1]")

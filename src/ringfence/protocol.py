@@ -4,7 +4,7 @@ A split holds row numbers and no data, so it can be saved, compared and checked.
 row number and has both classes in its test part, or it is not made.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -109,6 +109,24 @@ def leave_one_out(labels: np.ndarray, anomalous: object, seed: int, train_share:
     cut = int(train_share * len(normal))
     test = np.sort(np.concatenate((normal[cut:], np.flatnonzero(odd))))
     return Split(np.sort(normal[:cut]), test, odd[test], "leave_one_out")
+
+
+def outliers_out(outlier: np.ndarray, seed: int, train_share: float = 0.8) -> Split:
+    """Train on a seeded share of the inliers; test on the rest of them and on every outlier.
+
+    Parameters
+    ----------
+    outlier : ndarray of bool, shape (n,)
+        What the data set calls an anomaly.
+    seed, train_share
+        As in :func:`leave_one_out`.
+
+    Raises
+    ------
+    InvalidParameter, InvalidData
+        As :func:`leave_one_out`.
+    """
+    return replace(leave_one_out(outlier, True, seed, train_share), name="outliers_out")
 
 
 def kdd99_halves(normal_connection: np.ndarray, seed: int, rows: np.ndarray | None = None) -> Split:

@@ -9,13 +9,15 @@ from typing import Final
 import numpy as np
 
 from ..exceptions import InvalidParameter, unknown_name
-from ..protocol import Split, kdd99_halves, leave_one_out
+from ..protocol import Split, kdd99_halves, leave_one_out, outliers_out
+from .adbench import TABLES, load_adbench
 from .digits import load_digits
 from .folder import data_folder
 from .kdd99 import load_kdd99
 from .mnist import load_mnist
 
 _DIGITS: Final = tuple("0123456789")
+_OUTLIERS: Final = "outliers"
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +105,13 @@ def _kdd99(folder: Path | None) -> Rows:
     return Rows(table.x, table.columns, {"all": whole, "dedup": partial(whole, rows=table.first_rows)})
 
 
+def _adbench(name: str, folder: Path | None) -> Rows:
+    assert folder is not None
+    x, outlier = load_adbench(folder, name)
+    columns = tuple(f"column_{j}" for j in range(x.shape[1]))
+    return Rows(x, columns, {_OUTLIERS: partial(outliers_out, outlier)})
+
+
 CATALOG: Final[Mapping[str, BuiltIn]] = {
     entry.name: entry
     for entry in (
@@ -120,6 +129,16 @@ CATALOG: Final[Mapping[str, BuiltIn]] = {
             True,
             ("all", "dedup"),
             _kdd99,
+        ),
+        *(
+            BuiltIn(
+                name,
+                "tables of ADBench; what they call outliers is the anomaly",
+                True,
+                (_OUTLIERS,),
+                partial(_adbench, name),
+            )
+            for name in TABLES
         ),
     )
 }
