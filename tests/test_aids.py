@@ -6,12 +6,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from ringfence import GAN, VAE
+from ringfence import GAN, VAE, methods
+from ringfence.configure import detector_for
 from ringfence.exceptions import InvalidParameter
 from ringfence.game import NOISE, PRIORS, Game, stream
+from ringfence.losses import ADVERSARIES, Adversary, WassersteinClipped, adversary_named
+from ringfence.networks.layers import BatchNorm
 from ringfence.persist import load
+from ringfence.training import Run, play
 
 X = np.random.default_rng(0).normal(size=(40, 5))
 
@@ -92,3 +96,65 @@ def test_a_prior_is_refused_by_its_nearest_and_where_the_mathematics_need_anothe
     # The KL of a variational autoencoder is the one from N(0, I).
     with pytest.raises(InvalidParameter, match="unknown prior 'truncated_normal'; known: normal"):
         VAE(prior="truncated_normal").fit(X)
+
+
+# ---- a clipped critic ---------------------------------------------------------------------------------------------
+
+
+def test_clipping_by_hand() -> None:
+    net = nn.Linear(2, 2)
+    with torch.no_grad():
+        net.weight.copy_(torch.tensor([[0.5, -0.02], [0.005, -0.5]]))
+        net.bias.copy_(torch.tensor([0.03, -0.009]))
+    WassersteinClipped(clip=0.02).after(net)
+    assert values(net.weight) == pytest.approx([0.02, -0.02, 0.005, -0.02])
+    assert values(net.bias) == pytest.approx([0.02, -0.009])
+    assert net.weight.requires_grad
+    WassersteinClipped().after(net)  # the paper's c = .01
+    assert values(net.weight) == pytest.approx([0.01, -0.01, 0.005, -0.01])
+
+
+def test_clipping_leaves_statistics_alone() -> None:
+    norm = BatchNorm(3, momentum=0.1, eps=1e-5, members=1)
+    WassersteinClipped().after(norm)
+    assert values(norm.get_buffer("running_var")) == [1, 1, 1]
+    assert values(norm.weight) == pytest.approx([0.01] * 3)  # type: ignore[arg-type]
+
+
+def test_only_the_clipped_critic_has_a_say_after_a_move_and_it_has_no_penalty() -> None:
+    says = {name for name, cls in ADVERSARIES.items() if cls.after is not Adversary.after}
+    assert says == {"wasserstein_clipped"}
+    assert adversary_named("wasserstein_clipped").penalties(lambda *a: (a[0], a[0]), [X], [X]) == {}  # type: ignore[list-item]
+
+
+WITH_ADVERSARY = sorted(name for name, cls in methods().items() if "adversary" in cls.limits)
+
+
+@pytest.mark.parametrize("name", WITH_ADVERSARY)
+def test_every_discriminator_is_clipped_after_each_of_its_moves_and_no_other_network(name: str) -> None:
+    det = methods()[name](epochs=1, batch_size=20, random_state=0, adversary=WassersteinClipped(clip=0.03))
+    det.fit_untrained(X)._assemble()
+    run = Run(det._game(det.preprocess_.tensor(X), learn=True), det.nets_)
+    largest = {name: 0.0 for name, _ in run.nets.named_children()}
+
+    def watch(run: Run) -> None:
+        for name, net in run.nets.named_children():
+            largest[name] = max([largest[name], *(float(p.detach().abs().max()) for p in net.parameters())])
+
+    play(run, watch)
+    judges = {name for name in largest if "discriminator" in name}
+    assert judges
+    assert all(largest[name] == pytest.approx(0.03) for name in judges)
+    assert all(value > 0.1 for name, value in largest.items() if name not in judges and value)
+
+
+def test_a_clipped_critic_is_set_by_name_kept_and_checked(tmp_path: Any) -> None:
+    det = detector_for("gan", changes={"adversary": "wasserstein_clipped", "adversary__clip": 0.05, "epochs": 1})
+    back = load(det.set_params(random_state=0).fit(X).save(tmp_path / "m"))
+    assert isinstance(back.adversary, WassersteinClipped)
+    assert back.adversary.clip == 0.05
+    for cls in (methods()[name] for name in WITH_ADVERSARY):
+        with pytest.raises(InvalidParameter, match=r"^clip=0: allowed are numbers > 0$"):
+            cls(adversary=WassersteinClipped(clip=0)).check()
+        with pytest.raises(InvalidParameter, match="unknown adversary 'wasserstein_cliped': did you mean"):
+            cls(adversary="wasserstein_cliped").check()

@@ -94,6 +94,7 @@ TERMS = {
     # max(0, 1 - 1.0986) = 0; 1 + 1.0986; ∓ logit
     "hinge": (0.0, 1 + AT, -AT, AT),
     "wasserstein": (-AT, AT, -AT, AT),
+    "wasserstein_clipped": (-AT, AT, -AT, AT),
 }
 
 

@@ -13,7 +13,7 @@ from typing import ClassVar
 import torch
 import torch.nn.functional as F
 from sklearn.base import BaseEstimator
-from torch import Tensor
+from torch import Tensor, nn
 
 from .exceptions import InvalidParameter, unknown_name
 from .limits import Limit, check_limits
@@ -133,6 +133,9 @@ class Adversary(BaseEstimator, ABC):  # type: ignore[misc]
         """Further terms of the discriminator, none by default; `real` and `fake` are its arguments."""
         return {}
 
+    def after(self, judge: nn.Module) -> None:
+        """Change a discriminator's weights after each of its moves; nothing by default."""
+
 
 Judge = Callable[..., tuple[Tensor, Tensor]]
 
@@ -205,13 +208,8 @@ class Hinge(Adversary):
         return logit
 
 
-@dataclass(eq=False, repr=False)
-class Wasserstein(Adversary):
-    """Difference of means with a gradient penalty of weight `penalty` (Gulrajani et al. 2017, λ = 10)."""
-
-    penalty: float = 10.0
-
-    limits = {"penalty": Limit(0)}
+class Critic(Adversary, ABC):
+    """Difference of means: the discriminator gives any number, and something must keep its slope small."""
 
     def real(self, logit: Tensor) -> Tensor:  # noqa: D102
         return -logit
@@ -225,6 +223,15 @@ class Wasserstein(Adversary):
     def fool_real(self, logit: Tensor) -> Tensor:  # noqa: D102
         return logit
 
+
+@dataclass(eq=False, repr=False)
+class Wasserstein(Critic):
+    """Difference of means with a gradient penalty of weight `penalty` (Gulrajani et al. 2017, λ = 10)."""
+
+    penalty: float = 10.0
+
+    limits = {"penalty": Limit(0)}
+
     def penalties(self, judge: Judge, real: Sequence[Tensor], fake: Sequence[Tensor]) -> dict[str, Tensor]:
         """λ (‖∇D‖₂ − 1)² halfway between each real and its fake row, over all arguments together.
 
@@ -236,12 +243,32 @@ class Wasserstein(Adversary):
         return {"penalty": self.penalty * (norm - 1.0) ** 2}
 
 
+@dataclass(eq=False, repr=False)
+class WassersteinClipped(Critic):
+    """Difference of means, every weight of the discriminator clipped to ±`clip` (Arjovsky et al. 2017, Algorithm 1).
+
+    The paper moves the critic five times for each move of the generator, by RMSProp at 5·10⁻⁵; here the method says who
+    moves when, and its optimiser serves.
+    """
+
+    clip: float = 0.01
+
+    limits = {"clip": Limit(0, open_low=True)}
+
+    def after(self, judge: nn.Module) -> None:
+        """Clip biases and the weights of norms too, as the paper's w is all of them; statistics are no weights."""
+        with torch.no_grad():
+            for weight in judge.parameters():
+                weight.clamp_(-self.clip, self.clip)
+
+
 ADVERSARIES: dict[str, type[Adversary]] = {
     "non_saturating": NonSaturating,
     "saturating": Saturating,
     "least_squares": LeastSquares,
     "hinge": Hinge,
     "wasserstein": Wasserstein,
+    "wasserstein_clipped": WassersteinClipped,
 }
 
 

@@ -45,7 +45,7 @@ from ..limits import Flag, OneOf
 from ..losses import Adversary, adversary_named, cross_entropy, l1
 from ..networks import Family
 from ..registry import Info, register
-from .shared import ADVERSARY, encoder_code, judged
+from .shared import ADVERSARY, encoder_code, judged, judging
 
 Pair = tuple[Sequence[Tensor], Sequence[Tensor]]
 
@@ -112,9 +112,8 @@ class ALAD(Detector):
 
     def stages(self) -> list[Stage]:
         """All discriminators; then G and E together."""
-        adversary_named(self.adversary)  # refuses an unknown one before anything is trained
         both = Player(("generator", "encoder"), self.generator_loss, self.adam, own_rows=self.own_rows)
-        return [Stage((Player(tuple(self.judges), self.discriminator_loss, self.adam), both))]
+        return [Stage((judging(self.adversary, self.discriminator_loss, self.adam, tuple(self.judges)), both))]
 
     def pairs(self, nets: Any, batch: Batch) -> dict[str, Pair]:
         """Real and fake pairs of each discriminator, on fresh noise."""

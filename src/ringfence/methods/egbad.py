@@ -32,7 +32,7 @@ from ..limits import Flag
 from ..losses import Adversary, adversary_named, cross_entropy, l1
 from ..networks import Family
 from ..registry import Info, register
-from .shared import ADVERSARY, encoder_code, judged
+from .shared import ADVERSARY, encoder_code, judged, judging
 
 
 @register("egbad")
@@ -69,9 +69,8 @@ class EGBAD(Detector):
 
     def stages(self) -> list[Stage]:
         """D; then G and E together."""
-        adversary_named(self.adversary)  # refuses an unknown one before anything is trained
         both = Player(("generator", "encoder"), self.generator_loss, self.adam, own_rows=self.own_rows)
-        return [Stage((Player(("discriminator",), self.discriminator_loss, self.adam), both))]
+        return [Stage((judging(self.adversary, self.discriminator_loss, self.adam), both))]
 
     def pairs(self, nets: Any, batch: Batch) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
         """(x, E(x)) and (G(z), z) on fresh noise."""

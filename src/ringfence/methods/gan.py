@@ -37,7 +37,8 @@ class GAN(Detector):
     Parameters
     ----------
     adversary
-        GAN loss by name ("non_saturating", "saturating", "least_squares", "hinge", "wasserstein") or object.
+        GAN loss by name ("non_saturating", "saturating", "least_squares", "hinge", "wasserstein",
+        "wasserstein_clipped") or object.
     """
 
     adversary: str | Adversary = "non_saturating"

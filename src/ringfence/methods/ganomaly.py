@@ -40,7 +40,7 @@ from ..game import Batch, Player, Stage, Terms
 from ..losses import DISTANCES, Adversary, adversary_named, l1, mean_squared
 from ..networks import Family
 from ..registry import Info, register
-from .shared import ADVERSARY, DISTANCE, encoder_code, judged, weights
+from .shared import ADVERSARY, DISTANCE, encoder_code, judged, judging, weights
 
 
 @register("ganomaly")
@@ -97,9 +97,8 @@ class GANomaly(Detector):
 
     def stages(self) -> list[Stage]:
         """G_E, G_D and E together; then D."""
-        adversary_named(self.adversary)  # refuses an unknown one before anything is trained
         remakers = ("generator", "encoder", "second_encoder")
-        judge = Player(("discriminator",), self.discriminator_loss, self.adam)
+        judge = judging(self.adversary, self.discriminator_loss, self.adam)
         return [Stage((Player(remakers, self.generator_loss, self.adam), judge))]
 
     def generator_loss(self, nets: Any, batch: Batch) -> Terms:

@@ -1,6 +1,6 @@
 """What several methods have in common, each thing once: hyperparameters, the plain GAN game, hooks."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..game import Batch, Optim, Player, Stage, Terms
 from ..limits import Limit, OneOf
-from ..losses import ADVERSARIES, DISTANCES, Adversary
+from ..losses import ADVERSARIES, DISTANCES, Adversary, adversary_named
 from ..networks import Discriminator
 
 ADVERSARY: OneOf = OneOf(tuple(ADVERSARIES), objects=Adversary)
@@ -34,6 +34,25 @@ def doubt(logit: Tensor) -> Tensor:
     return torch.sigmoid(-logit.double())
 
 
+def judging(
+    adversary: str | Adversary,
+    loss: Callable[[Any, Batch], Terms],
+    optim: Optim,
+    names: Sequence[str] = ("discriminator",),
+) -> Player:
+    """Make the player that moves discriminators, of whose weights the adversary has the last word.
+
+    Raises `InvalidParameter` for an adversary that is not known, or is with a parameter that is not allowed.
+    """
+    chosen = adversary_named(adversary)
+
+    def after(nets: Any) -> None:
+        for name in names:
+            chosen.after(getattr(nets, name))
+
+    return Player(tuple(names), loss, optim, after=after)
+
+
 def gan_stage(adversary: Adversary, optim: Optim, every: int = 1) -> Stage:
     """The game of Eq. 1 and 2: D, then G in every so many steps, each with an optimiser of its own."""
 
@@ -44,7 +63,7 @@ def gan_stage(adversary: Adversary, optim: Optim, every: int = 1) -> Stage:
         logit, _ = nets.discriminator(nets.generator(batch.noise()))
         return {"adversarial": adversary.fool(logit)}
 
-    return Stage((Player(("discriminator",), judge, optim), Player(("generator",), imitate, optim, every=every)))
+    return Stage((judging(adversary, judge, optim), Player(("generator",), imitate, optim, every=every)))
 
 
 def judged(adversary: Adversary, judge: Discriminator, real: Sequence[Tensor], fake: Sequence[Tensor]) -> Terms:

@@ -42,7 +42,7 @@ from ..limits import Flag
 from ..losses import Adversary, adversary_named, mean_squared
 from ..networks import Family
 from ..registry import Info, register
-from .shared import ADVERSARY, judged, weights
+from .shared import ADVERSARY, judged, judging, weights
 
 
 @register("skipganomaly")
@@ -89,9 +89,8 @@ class SkipGANomaly(Detector):
 
     def stages(self) -> list[Stage]:
         """G; then D."""
-        adversary_named(self.adversary)  # refuses an unknown one before anything is trained
         remaker = Player(("generator",), self.generator_loss, self.adam)
-        return [Stage((remaker, Player(("discriminator",), self.discriminator_loss, self.adam)))]
+        return [Stage((remaker, judging(self.adversary, self.discriminator_loss, self.adam)))]
 
     def generator_loss(self, nets: Any, batch: Batch) -> Terms:
         """Fool D, remake the row, keep its features."""
