@@ -1,6 +1,7 @@
 """Training aids: priors, clipped critics, matched features and minibatch discrimination, by hand."""
 
 import math
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -8,11 +9,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ringfence import GAN, VAE, methods
+from ringfence import GAN, VAE, AnoGAN, methods
 from ringfence.configure import detector_for
 from ringfence.exceptions import InvalidParameter
-from ringfence.game import NOISE, PRIORS, Game, stream
+from ringfence.game import NOISE, PRIORS, Batch, Game, stream
 from ringfence.losses import ADVERSARIES, Adversary, WassersteinClipped, adversary_named
+from ringfence.methods.shared import matching
 from ringfence.networks.layers import BatchNorm
 from ringfence.persist import load
 from ringfence.training import Run, play
@@ -158,3 +160,63 @@ def test_a_clipped_critic_is_set_by_name_kept_and_checked(tmp_path: Any) -> None
             cls(adversary=WassersteinClipped(clip=0)).check()
         with pytest.raises(InvalidParameter, match="unknown adversary 'wasserstein_cliped': did you mean"):
             cls(adversary="wasserstein_cliped").check()
+
+
+# ---- matched features ---------------------------------------------------------------------------------------------
+
+
+def matched(x: list[list[float]], z: list[list[float]], members: int = 1, scale: float = 1.0) -> tuple[Tensor, Tensor]:
+    """G(z) = w z with w = `scale`; D's features are (x, 2x) and its logit is of no account."""
+    w = torch.tensor(scale, requires_grad=True)
+    nets = SimpleNamespace(
+        generator=lambda z: w * z, discriminator=lambda x: (torch.full((len(x),), math.nan), torch.cat([x, 2 * x], 1))
+    )
+    noise = torch.tensor(z)
+    found = matching(
+        adversary_named("non_saturating"), nets, Batch(torch.tensor(x), 0, 0, 0.0, members, lambda n: noise)
+    )
+    assert list(found) == ["feature"]
+    return w, found["feature"]
+
+
+def test_feature_matching_is_the_squared_distance_of_two_means() -> None:
+    # Means of x 2 and of G(z) 5: features apart by (−3, −6), 9 + 36, for each row of the batch.
+    _, found = matched([[1.0], [3.0]], [[4.0], [6.0]])
+    assert values(found) == pytest.approx([45, 45])
+    # Row by row they may lie apart as they will.
+    _, found = matched([[1.0], [3.0]], [[-96.0], [100.0]])
+    assert values(found) == pytest.approx([0, 0])
+
+
+def test_feature_matching_is_for_each_member_its_own() -> None:
+    # Member 0: 2 and 5 as above. Member 1: 1 and 1.
+    _, found = matched([[1.0], [3.0], [0.0], [2.0]], [[4.0], [6.0], [1.0], [1.0]], members=2)
+    assert values(found) == pytest.approx([45, 45, 0, 0])
+
+
+def test_feature_matching_moves_the_generator_towards_the_rows() -> None:
+    # 5 (2 − 5 w)² at w = 1: slope 2 · 5 · (−3) · (−5) = 150, so w falls.
+    w, found = matched([[1.0], [3.0]], [[4.0], [6.0]])
+    assert torch.autograd.grad(found.mean(), w)[0].item() == pytest.approx(150)
+
+
+@pytest.mark.parametrize("cls", [GAN, AnoGAN])
+def test_matched_features_are_an_option_of_the_generator_alone(cls: Any) -> None:
+    players = cls(generator_loss="feature_matching").stages()[0].players
+    assert [p.nets for p in players] == [("discriminator",), ("generator",)]
+    det = cls(epochs=1, random_state=0, generator_loss="feature_matching").fit(X)
+    assert set(det.history_[0]) == {"stage", "epoch", "discriminator.real", "discriminator.fake", "generator.feature"}
+    with pytest.raises(
+        InvalidParameter, match="unknown generator_loss 'features_matching': did you mean 'feature_match"
+    ):
+        cls(generator_loss="features_matching").fit(X)
+
+
+def test_matched_features_bring_the_generators_mean_to_the_rows() -> None:
+    # The rows' mean is 3 in every column, but they are not scaled: an untrained generator's is about 0.
+    rows = np.random.default_rng(1).normal(3, 0.5, size=(200, 4))
+    det = GAN(generator_loss="feature_matching", scale="none", epochs=60, random_state=0)
+    before = np.abs(det.fit_untrained(rows).sample(500, random_state=0).mean(0) - 3).max()
+    after = np.abs(det.fit(rows).sample(500, random_state=0).mean(0) - 3).max()
+    assert before > 2
+    assert after < 0.5

@@ -33,26 +33,27 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from ..detector import Detector
 from ..game import Stage, Statistic
 from ..inversion import RATE, Schedule, search
 from ..limits import Limit, Several
-from ..losses import Adversary, adversary_named, cross_entropy, l1
+from ..losses import cross_entropy, l1
 from ..networks import Family
 from ..registry import Info, register
 from ..scoring import weights_of
-from .shared import ADVERSARY, gan_stage
+from .shared import PlainGAN
 
 
 @register("anogan")
 @dataclass(eq=False, repr=False, kw_only=True)
-class AnoGAN(Detector):
+class AnoGAN(PlainGAN):
     """AnoGAN (see the module's docstring).
 
     Parameters
     ----------
     adversary
         GAN loss by name or object.
+    generator_loss
+        What moves G: "adversary", or "feature_matching", as in :class:`ringfence.GAN`.
     steps
         Gradient steps of the search, at least 1.
     search_rates, search_until
@@ -61,7 +62,6 @@ class AnoGAN(Detector):
         Starts of the search for every row; the lowest end counts.
     """
 
-    adversary: str | Adversary = "non_saturating"
     steps: int = 200
     search_rates: Sequence[float] = (0.2, 0.05, 0.01)
     search_until: Sequence[int] = (100, 160)
@@ -73,8 +73,7 @@ class AnoGAN(Detector):
         "sigma": {"residual": 0.9, "cross_entropy": 0.1},
     }
     limits = {
-        **Detector.limits,
-        "adversary": ADVERSARY,
+        **PlainGAN.limits,
         "steps": Limit(1, whole=True),
         "search_rates": Several(RATE, least=1),
         "search_until": Several(Limit(0, whole=True)),
@@ -93,7 +92,7 @@ class AnoGAN(Detector):
     def stages(self) -> list[Stage]:
         """A plain GAN."""
         self.schedule()  # refuses rates and bounds that do not fit before anything is trained
-        return [gan_stage(adversary_named(self.adversary), self.adam)]
+        return [self.gan]
 
     def code(self, nets: Any, x: Tensor) -> Tensor:
         """z*, the end of the search."""

@@ -4,6 +4,7 @@ Goodfellow et al. 2014, as the Fence GAN paper puts it (Eq. 1 and 2), with the n
 
     L_G = mean −log D(G(z))                            adversary "non_saturating"
     L_G = mean  log(1 − D(G(z)))                       adversary "saturating", Eq. 1
+    L_G = ‖mean f(x) − mean f(G(z))‖₂²                 generator_loss "feature_matching", f the features of D
     L_D = mean [−log D(x) − log(1 − D(G(z)))]          Eq. 2
     A(x) = 1 − D(x)
 
@@ -11,7 +12,8 @@ At its optimum D is ½ for everything the generator imitates, so that its score 
 Fig. 1 (B). It is here to be beaten.
 
 Reference: I. Goodfellow et al., "Generative Adversarial Nets", NeurIPS 2014; P. C. Ngo et al., "Fence GAN: Towards
-Better Anomaly Detection", 2019.
+Better Anomaly Detection", 2019; feature matching: T. Salimans et al., "Improved Techniques for Training GANs", NeurIPS
+2016, §3.1.
 
 Differs from the paper in: nothing known; the papers give no network or rate for it.
 """
@@ -21,17 +23,15 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ..detector import Detector
 from ..game import Stage
-from ..losses import Adversary, adversary_named
 from ..networks import Family
 from ..registry import Info, register
-from .shared import ADVERSARY, doubt, gan_stage
+from .shared import PlainGAN, doubt
 
 
 @register("gan")
 @dataclass(eq=False, repr=False, kw_only=True)
-class GAN(Detector):
+class GAN(PlainGAN):
     """GAN whose discriminator is the score (see the module's docstring).
 
     Parameters
@@ -39,9 +39,9 @@ class GAN(Detector):
     adversary
         GAN loss by name ("non_saturating", "saturating", "least_squares", "hinge", "wasserstein",
         "wasserstein_clipped") or object.
+    generator_loss
+        What moves G: "adversary" or "feature_matching".
     """
-
-    adversary: str | Adversary = "non_saturating"
 
     info = Info(
         "GAN, discriminator as score",
@@ -50,7 +50,6 @@ class GAN(Detector):
         source="paper",
     )
     scores = {"discriminator": {"discriminator": 1.0}}
-    limits = {**Detector.limits, "adversary": ADVERSARY}
 
     def build(self, make: Family) -> dict[str, nn.Module]:
         """G and D."""
@@ -58,7 +57,7 @@ class GAN(Detector):
 
     def stages(self) -> list[Stage]:
         """D, then G."""
-        return [gan_stage(adversary_named(self.adversary), self.adam)]
+        return [self.gan]
 
     def score_parts(self, nets: Any, x: Tensor) -> dict[str, Tensor]:
         """1 − D(x)."""

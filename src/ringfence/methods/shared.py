@@ -1,11 +1,13 @@
 """What several methods have in common, each thing once: hyperparameters, the plain GAN game, hooks."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from ..detector import Detector
 from ..game import Batch, Optim, Player, Stage, Terms
 from ..limits import Limit, OneOf
 from ..losses import ADVERSARIES, DISTANCES, Adversary, adversary_named
@@ -53,15 +55,33 @@ def judging(
     return Player(tuple(names), loss, optim, after=after)
 
 
-def gan_stage(adversary: Adversary, optim: Optim, every: int = 1) -> Stage:
+def fooling(adversary: Adversary, nets: Any, batch: Batch) -> Terms:
+    """G's term where D's verdict moves it."""
+    logit, _ = nets.discriminator(nets.generator(batch.noise()))
+    return {"adversarial": adversary.fool(logit)}
+
+
+def matching(adversary: Adversary, nets: Any, batch: Batch) -> Terms:
+    """G's term where D's features move it: ‖mean f(x) − mean f(G(z))‖₂² (Salimans et al. 2016, §3.1)."""
+    apart = nets.discriminator(batch.x)[1] - nets.discriminator(nets.generator(batch.noise()))[1]
+    return {"feature": batch.whole(lambda each: each.mean(0).square().sum(), apart)}
+
+
+GENERATOR_LOSSES: dict[str, Callable[[Adversary, Any, Batch], Terms]] = {
+    "adversary": fooling,
+    "feature_matching": matching,
+}
+"""What may move the generator of a plain GAN; the discriminator's loss is the adversary's in any case."""
+
+
+def gan_stage(adversary: Adversary, optim: Optim, every: int = 1, generator_loss: str = "adversary") -> Stage:
     """The game of Eq. 1 and 2: D, then G in every so many steps, each with an optimiser of its own."""
 
     def judge(nets: Any, batch: Batch) -> Terms:
         return judged(adversary, nets.discriminator, (batch.x,), (nets.generator(batch.noise()),))
 
     def imitate(nets: Any, batch: Batch) -> Terms:
-        logit, _ = nets.discriminator(nets.generator(batch.noise()))
-        return {"adversarial": adversary.fool(logit)}
+        return GENERATOR_LOSSES[generator_loss](adversary, nets, batch)
 
     return Stage((judging(adversary, judge, optim), Player(("generator",), imitate, optim, every=every)))
 
@@ -74,3 +94,27 @@ def judged(adversary: Adversary, judge: Discriminator, real: Sequence[Tensor], f
         "fake": adversary.fake(fake_logit),
         **adversary.penalties(judge, real, fake),
     }
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class PlainGAN(Detector):
+    """What detectors around a plain GAN, G and D(x), have in common.
+
+    Parameters
+    ----------
+    adversary
+        GAN loss by name or object.
+    generator_loss
+        What moves G: "adversary", or "feature_matching" (Salimans et al. 2016): G brings the mean of D's features over
+        its rows to the mean over the batch, and the adversary moves D alone.
+    """
+
+    adversary: str | Adversary = "non_saturating"
+    generator_loss: str = "adversary"
+
+    limits = {**Detector.limits, "adversary": ADVERSARY, "generator_loss": OneOf(tuple(GENERATOR_LOSSES))}
+
+    @property
+    def gan(self) -> Stage:
+        """The game of G and D."""
+        return gan_stage(adversary_named(self.adversary), self.adam, generator_loss=self.generator_loss)
