@@ -15,7 +15,6 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
@@ -26,8 +25,9 @@ from .columns import Columns
 from .exceptions import InvalidParameter, TrainingDiverged
 from .frame import Frame
 from .game import INIT, NOISE, PRIORS, ROWS, Game, Nets, Optim, Stage, drawn_seed, stream
+from .generative import Generative
 from .holdout import glimpse, rows_in, sides, some
-from .intake import encoded, learned, received, returned
+from .intake import encoded, learned, received
 from .lazy import LazyRows, ScaledRows
 from .limits import Flag, LayerTables, Limit, OneOf, Rule, Seed, Words, check_limits
 from .losses import residual
@@ -44,12 +44,8 @@ from .training import Run, play
 AUTO_STEPS = 1000
 
 
-def _has(hook: str) -> Callable[[Any], bool]:
-    return lambda self: hasattr(self, hook)
-
-
 @dataclass(eq=False, repr=False, kw_only=True)
-class Detector(Signed):
+class Detector(Generative, Signed):
     """An anomaly detector that learns what normal looks like from normal rows alone.
 
     Parameters
@@ -156,8 +152,6 @@ class Detector(Signed):
     columns_: Columns | None = field(init=False)
     cut_rows: ClassVar[int] = 10_000
     """Most rows that the cut is measured on, a seeded choice where there are more; fewer for searching methods."""
-    unused: ClassVar[tuple[str, ...]] = ()
-    """Hyperparameters of this class that mean nothing to the method; one without a `prior` has no `sample`."""
 
     # ---- what a method says -------------------------------------------------------------------------------------
 
@@ -361,34 +355,6 @@ class Detector(Signed):
     def anomaly_score(self, X: Any) -> Scores:
         """Return how anomalous each row is, (n,) float64; higher = more anomalous, on the method's own scale."""
         return scoring.weighted_sum(self.parts(X), scoring.weights_of(self.scores, self.score_kind))
-
-    # ---- the trained GAN itself ---------------------------------------------------------------------------------
-
-    @available_if(lambda self: "prior" not in self.unused)  # type: ignore[untyped-decorator]
-    def sample(self, n: int, random_state: int | np.random.RandomState | None = None) -> Any:
-        """Generate `n` rows in the training rows' units and words: (n, …) float64, or a data frame like theirs."""
-        check_is_fitted(self)
-        given = {"n": n, "random_state": random_state}
-        check_limits(given, {"n": Limit(1, whole=True), "random_state": Seed()})
-        rng = stream(drawn_seed(random_state), NOISE, 2)  # apart from the noise of training and of searches
-        z = PRIORS[self.prior](torch.empty(n, self.latent_dim), rng)
-        made = self._chunked(z, lambda part: {"rows": self.nets_.generator(part)})["rows"]
-        return returned(self, self.preprocess_.rows(made))
-
-    @available_if(_has("code"))  # type: ignore[untyped-decorator]
-    def encode(self, X: Any) -> NDArray[np.float64]:
-        """Return the latent vector of each row, (n, latent_dim) float64."""
-        code: Callable[[Any, Tensor], Tensor] = getattr(self, "code")  # noqa: B009 - a hook that only some methods have
-        check_is_fitted(self)
-        return self._by_chunks(self._received(X), lambda x: {"z": code(self.nets_, x)})["z"]
-
-    @available_if(_has("code"))  # type: ignore[untyped-decorator]
-    def reconstruct(self, X: Any) -> Any:
-        """Return what the generator makes of each row's latent vector, in the units, words and shape of X."""
-        code: Callable[[Any, Tensor], Tensor] = getattr(self, "code")  # noqa: B009
-        check_is_fitted(self)
-        made = self._by_chunks(self._received(X), lambda rows: {"rows": self.nets_.generator(code(self.nets_, rows))})
-        return returned(self, self.preprocess_.rows(torch.from_numpy(made["rows"])), X)
 
     def _by_chunks(self, x: NDArray[Any] | LazyRows, fn: Callable[[Tensor], dict[str, Tensor]]) -> dict[str, Scores]:
         rows: Any = ScaledRows(x, self.preprocess_, self._device) if isinstance(x, LazyRows) else None
