@@ -124,6 +124,17 @@ def test_a_record_tells_fitting_and_scoring_apart(job: Job, monkeypatch: pytest.
     assert record["cpu_s"] >= 3.25  # what else a run does: measuring, and rows for the report
 
 
+def test_a_record_says_what_was_set_and_how_good_the_generator_is() -> None:
+    changed, _ = execute(replace(TRAINED, changes={"epochs": 1, "prior": "uniform"}), SETTING)
+    assert changed["changes"] == {"prior": "uniform"}  # the budget tells of epochs
+    assert set(changed["quality"]) == {"mmd", "precision", "recall", "tstr", "trtr"}
+    # After one epoch little that is generated looks real, and real rows teach what generated ones can't.
+    assert 0.0 <= changed["quality"]["precision"] <= 0.5
+    assert changed["quality"]["trtr"] > changed["quality"]["tstr"]
+    without, _ = execute(replace(TRAINED, method="autoencoder"), SETTING)
+    assert "quality" not in without
+
+
 def test_an_outcome_that_can_not_be_sent_is_a_failed_record(monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[Any] = []
 

@@ -235,3 +235,25 @@ def test_missing_and_empty_files_are_refused(tmp_path: Path) -> None:
         read_records(tmp_path / "nowhere")
     with pytest.raises(InvalidData, match=r"records\.jsonl: has no run record"):
         read_records(written(tmp_path, ""))
+
+
+def test_runs_with_other_hyperparameters_are_rows_of_their_own() -> None:
+    changed = [record(0.7, changes={"prior": "uniform"}), record(0.5, role="untrained", changes={"prior": "uniform"})]
+    (section,) = sections([record(0.9), *changed])
+    assert [row.name.label for row in section.rows] == ["gan", "gan (default, prior=uniform)"]
+    gains = {row.name.changes: row.gain for row in section.rows}
+    assert gains[""] is None
+    assert gains["prior=uniform"] is not None
+    assert gains["prior=uniform"].mean == pytest.approx(0.2)
+    assert row_of(render_text([record(0.9), *changed]), "gan", "default, prior=uniform")[4] == ".700"
+
+
+def test_figures_of_generators_have_a_table_where_there_are_some() -> None:
+    figures = {"mmd": 0.125, "precision": 0.75, "recall": 0.5, "tstr": 0.8, "trtr": 0.9}
+    text = render_text([record(quality=figures), record(method="vae")])
+    *_, title = (line for line in text.splitlines() if line.startswith("Generated rows"))
+    assert "oracle TSTR, TRTR: test labels used" in title
+    table = text[text.index(title) :]
+    assert row_of(table, "gan")[4:] == [".125", ".750", ".500", ".800", ".900"]
+    assert "| vae" not in table
+    assert "Generated rows" not in render_text([record()])

@@ -10,7 +10,7 @@
 
 k is the Gaussian kernel whose width is the median distance between the rows of both; a manifold is the union of balls
 around its rows, each as wide as the distance to the row's k-th nearest neighbour. TSTR and TRTR use test labels: they
-are figures for a report and not for choosing anything.
+are figures for a report and not for choosing anything; the detector is the distance to the nearest learned row.
 """
 
 import math
@@ -40,16 +40,11 @@ class Quality:
         Unbiased estimate of MMD², 0 for the same distribution; may lie a little below 0.
     precision, recall
         0 to 1: how many generated rows are realistic, how much of what is real is generated.
-    tstr, trtr
-        AUROC of a nearest-neighbour detector on labelled test rows after learning generated and real rows; None without
-        labels.
     """
 
     mmd: float
     precision: float
     recall: float
-    tstr: float | None = None
-    trtr: float | None = None
 
 
 def mmd(real: ArrayLike, made: ArrayLike) -> float:
@@ -109,24 +104,21 @@ def train_on(learned: ArrayLike, test: ArrayLike, anomaly: ArrayLike) -> float:
     return float(roc_auc_score(truth, distance))
 
 
-def quality(
-    real: ArrayLike, made: ArrayLike, test: ArrayLike | None = None, anomaly: ArrayLike | None = None
-) -> Quality:
-    """All figures of generated rows.
+def quality(real: ArrayLike, made: ArrayLike) -> Quality:
+    """MMD², precision and recall of generated rows.
 
     Parameters
     ----------
     real, made
         (n, …) normal rows that did not train the generator, and (m, …) generated ones, on a scale where distances mean
-        something: scaled alike.
-    test, anomaly
-        Labelled rows for TSTR and TRTR; where they are given, TRTR learns `real`, and no row of `real` may be among them.
+        something and the same for both; more than 3 of each.
+
+    Raises
+    ------
+    InvalidData
+        If the rows differ in shape, are not finite or too few.
     """
-    precision, recall = precision_recall(real, made)
-    if test is None or anomaly is None:
-        return Quality(mmd(real, made), precision, recall)
-    tstr, trtr = (train_on(rows, test, anomaly) for rows in (made, real))
-    return Quality(mmd(real, made), precision, recall, tstr, trtr)
+    return Quality(mmd(real, made), *precision_recall(real, made))
 
 
 def _pair(a: ArrayLike, b: ArrayLike, least: int) -> tuple[Rows, Rows]:

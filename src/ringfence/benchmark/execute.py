@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from ..metrics import evaluate
 from ..persist import plain
 from ..preprocess import ConstantColumns
 from ..protocol import Split, subsample_test
+from ..quality import NEIGHBOURS, quality, train_on
 from ..scoring import weighted_sum
 from .baselines import BASELINES
 from .bench import Arrays, Prepared, Record, timed
@@ -32,6 +33,8 @@ from .job import Job
 
 # Generated rows whose scores a report shows, fewer where each has to be searched for.
 GENERATED, SEARCHED = 500, 100
+# Rows of each kind that the figures of a generator are measured on.
+COMPARED = 1_000
 TOP = 10
 
 
@@ -59,12 +62,20 @@ def blank(job: Job, setting: Setting) -> Record:
     """Return what is known of a run before it has begun."""
     return {
         "id": job.id, "benchmark": job.benchmark, "case": job.case, "protocol": None, "role": job.role,
-        "method": job.method, "variant": job.variant, "preset": job.preset, "params": {}, "seed": job.seed,
+        "method": job.method, "variant": job.variant, "preset": job.preset, "changes": plain_changes(job),
+        "params": {}, "seed": job.seed,
         "epochs": None, "budget": job.budget(), "n_train": None, "n_test": None, "data_sha256": None,
         "versions": versions(), "commit": setting.commit, "command": setting.command, "device": "cpu",
         "threads": setting.threads, "wall_s": None, "cpu_s": None, "fit_cpu_s": None, "score_cpu_s": None,
         "peak_mb": None, "metrics": {}, "parts": {},
     }  # fmt: skip
+
+
+def plain_changes(job: Job) -> Record:
+    """Hyperparameters that the caller set, fit for JSON; epochs are told by the budget."""
+    return {
+        k: v if isinstance(v, bool | int | float | None) else str(v) for k, v in job.changes.items() if k != "epochs"
+    }
 
 
 def failed(error: Exception) -> Record:
@@ -161,7 +172,32 @@ def _judge(job: Job, x: NDArray[Any], test: NDArray[Any], split: Split) -> tuple
     }  # fmt: skip
     if job.role == "untrained":
         return record, {}
-    return record, _arrays(det, scores, test, split)
+    return record | _quality(det, x, test, split), _arrays(det, scores, test, split)
+
+
+def _quality(det: Detector, x: NDArray[Any], test: NDArray[Any], split: Split) -> Record:
+    """Figures of the generator on rows as it is taught them; labels serve TSTR and TRTR alone."""
+    if not hasattr(det, "sample"):
+        return {}
+    rng = np.random.default_rng(0)
+    normal = np.flatnonzero(~split.anomaly)
+    count = min(COMPARED, len(x), len(normal))
+    if count <= NEIGHBOURS:
+        return {}
+
+    def scaled(rows: NDArray[Any]) -> NDArray[Any]:
+        return det.preprocess_.tensor(rows).numpy()
+
+    made, learned = scaled(det.sample(count, random_state=0)), scaled(x[rng.permutation(len(x))[:count]])
+    judged = subsample_test(split, COMPARED, 0)
+    rows = scaled(test[np.searchsorted(split.test, judged.test)])
+    return {
+        "quality": {
+            **asdict(quality(scaled(test[rng.permutation(normal)[:count]]), made)),
+            "tstr": train_on(made, rows, judged.anomaly),
+            "trtr": train_on(learned, rows, judged.anomaly),
+        }
+    }
 
 
 def _arrays(det: Detector, scores: NDArray[Any], test: NDArray[Any], split: Split) -> Arrays:

@@ -43,11 +43,13 @@ class Name(NamedTuple):
     preset: str | None
     budget: str
     role: str
+    changes: str = ""
 
     @property
     def kind(self) -> str:
-        """Variant and preset in one word or two, "-" for a baseline."""
-        return self.variant if self.preset is None else f"{self.variant} {self.preset}"
+        """Variant, preset and what was set otherwise, "-" for a baseline."""
+        named = self.variant if self.preset is None else f"{self.variant} {self.preset}"
+        return f"{named}, {self.changes}" if self.changes else named
 
     @property
     def label(self) -> str:
@@ -196,7 +198,8 @@ def _place(record: Record, protocols: Mapping[str, str]) -> Place:
 
 def name_of(record: Record) -> Name:
     """Say who was run."""
-    return Name(record["method"], record["variant"], record["preset"], record["budget"], record["role"])
+    changes = ", ".join(f"{name}={value}" for name, value in sorted((record.get("changes") or {}).items()))
+    return Name(record["method"], record["variant"], record["preset"], record["budget"], record["role"], changes)
 
 
 def _section(place: Place, runs: Mapping[tuple[Name, str, int], Record]) -> Section:

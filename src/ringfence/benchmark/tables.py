@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from .. import presets, registry
@@ -14,6 +15,11 @@ LEAST_GAIN = 0.10
 
 PIXEL_FIGURES = {"pixel_auroc": "AUROC", "pro": "PRO", "pixel_ap": "AP"}
 """Keys of `ringfence.pixels.evaluate_pixels` and their heads."""
+
+QUALITY = {
+    "mmd": "MMD²", "precision": "precision", "recall": "recall", "tstr": "oracle TSTR", "trtr": "oracle TRTR",
+}  # fmt: skip
+"""Keys of a generator's figures (`ringfence.quality`) and their heads."""
 
 
 class Cell(NamedTuple):
@@ -63,7 +69,10 @@ _WHO = ("method", "variant", "budget", "role")
 
 def tables(section: Section) -> list[Table]:
     """Build a section's tables: AUROC, cuts, and as far as there are: pixels, windows, parts, published numbers."""
-    more = (_pixels_table(section), _windows_table(section), _parts_table(section), _published_table(section))
+    more = (
+        _pixels_table(section), _windows_table(section), _parts_table(section), _quality_table(section),
+        _published_table(section),
+    )  # fmt: skip
     return [_auroc_table(section), _cuts_table(section), *(table for table in more if table.rows)]
 
 
@@ -155,6 +164,20 @@ def _parts_table(section: Section) -> Table:
     heads = (*_WHO, "what", "name", "AUROC", "sd", "untrained", "gain")
     title = "AUROC of every score kind, single part and kind of defect, from the same fits and searches"
     return Table(title, heads, tuple(rows))
+
+
+def _figure(name: str, record: Record) -> Any:
+    return (record.get("quality") or {}).get(name)
+
+
+def _quality_table(section: Section) -> Table:
+    rows = []
+    for row in section.rows:
+        found = [row.spread(partial(_figure, figure)).mean for figure in QUALITY]
+        if not all(map(math.isnan, found)):
+            rows.append((*_who(section, row), *map(share, found)))
+    title = "Generated rows beside real ones that trained nothing; oracle TSTR, TRTR: test labels used; means"
+    return Table(title, (*_WHO, *QUALITY.values()), tuple(rows))
 
 
 def _published_table(section: Section) -> Table:
