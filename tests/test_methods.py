@@ -34,6 +34,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "autoencoder": {},
     "vae": {},
     "dagmm": {},
+    "dsebm": {"units": 8, "layers": None},
     "deepsvdd": {"pretrain_epochs": 1},
     "egbad": {},
     "fanogan": {},
@@ -49,7 +50,7 @@ def small(name: str, kind: str) -> Detector:
         "generator": [{"op": "dense", "units": units, "act": "relu"}, {"op": "dense", "units": 64}],
     }
     layers = table if kind == "table" else None
-    return methods()[name](epochs=2, batch_size=16, latent_dim=4, layers=layers, **SMALL[name])
+    return methods()[name](**{"epochs": 2, "batch_size": 16, "latent_dim": 4, "layers": layers, **SMALL[name]})
 
 
 def test_every_method_is_in_the_matrix() -> None:
@@ -74,6 +75,7 @@ BRIEF: dict[str, dict[str, Any]] = {
     "autoencoder": {},
     "vae": {},
     "dagmm": {"joint": False, "components": 1},
+    "dsebm": {},
     "deepsvdd": {},
     "egbad": {},
     "fanogan": {},

@@ -14,6 +14,7 @@ from .frame import Frame
 from .methods import (
     ALAD,
     DAGMM,
+    DSEBM,
     EGBAD,
     GAN,
     VAE,
@@ -33,6 +34,7 @@ from .views import Pad, Patches, Resize
 __all__ = [
     "ALAD",
     "DAGMM",
+    "DSEBM",
     "EGBAD",
     "GAN",
     "VAE",

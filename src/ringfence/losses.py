@@ -104,6 +104,28 @@ def cross_entropy(logit: Tensor, target: float) -> Tensor:
     return F.softplus(logit) - target * logit
 
 
+def slope(fn: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """∇ₓ of a function of rows, in the shape of `x`.
+
+    Parameters
+    ----------
+    fn
+        (n, …) → (n,), each value a function of its own row.
+    x
+        (n, …); left as it is.
+
+    Returns
+    -------
+    The slope at each row. Where gradients are on it can be learned from itself, through `fn` and, if `x` requires them,
+    through `x`; where they are off it is found all the same, and holds no graph.
+    """
+    learned = torch.is_grad_enabled()
+    with torch.enable_grad():
+        place = x if x.requires_grad else x.detach().requires_grad_()
+        (found,) = torch.autograd.grad(fn(place).sum(), place, create_graph=learned)
+    return found
+
+
 class Adversary(BaseEstimator, ABC):  # type: ignore[misc]
     """A GAN loss: what the discriminator lowers on real and fake rows, and what fools it.
 

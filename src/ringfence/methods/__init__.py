@@ -5,6 +5,7 @@ from .anogan import AnoGAN
 from .autoencoder import AutoEncoder
 from .dagmm import DAGMM
 from .deep_svdd import DeepSVDD
+from .dsebm import DSEBM
 from .egbad import EGBAD
 from .fanogan import FAnoGAN
 from .fence_gan import FenceGAN
@@ -16,6 +17,7 @@ from .vae import VAE
 __all__ = [
     "ALAD",
     "DAGMM",
+    "DSEBM",
     "EGBAD",
     "GAN",
     "VAE",

@@ -2,7 +2,7 @@
 
 from .dcgan import DCGAN
 from .family import Family, Layers
-from .layers import INITIALISERS
+from .layers import INITIALISERS, Offset
 from .mlp import MLP
 from .tables import JOINS, Discriminator, Maker, Network, Row, Shape, Table
 from .unet import UNet
@@ -17,6 +17,7 @@ __all__ = [
     "Layers",
     "Maker",
     "Network",
+    "Offset",
     "Row",
     "Shape",
     "Table",

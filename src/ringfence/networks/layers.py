@@ -322,6 +322,18 @@ class Softmax(nn.Module):
         return torch.cat([numbers, *(torch.softmax(x[:, start:end], 1) for start, end in self.heads)], 1)
 
 
+class Offset(nn.Module):
+    """x ↦ x − b for each member; bias (k, *shape), one for all rows of a member, 0 at first."""
+
+    def __init__(self, shape: Sequence[int], members: int) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(members, *shape))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Shift (k·b, *shape)."""
+        return (x.view(len(self.bias), -1, *x.shape[1:]) - self.bias[:, None]).view(x.shape)
+
+
 class Reshape(nn.Module):
     """(n, …) → (n, *shape); `Reshape((-1,))` flattens."""
 

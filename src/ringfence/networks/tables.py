@@ -10,7 +10,7 @@ stride     [2], conv and conv_transpose only; sizes follow TensorFlow's "same": 
 size       [height, width] that a conv_transpose ends with [n · stride]
 norm       "none", "batch" (PyTorch's constants), "batch_tf" (TensorFlow's: momentum .01, eps .001) or "batch_plain"
            (no scale and no shift, eps .0001: Deep SVDD's) ["none"]
-act        "linear", "relu", "leaky_relu", "tanh" or "sigmoid" ["linear"]
+act        "linear", "relu", "leaky_relu", "tanh", "sigmoid" or "softplus" ["linear"]
 slope      of the leaky ReLU [0.2]
 dropout    share of values set to zero while training [0]
 order      "norm_act", or "act_norm" where a released code normalises after the activation ["norm_act"]
@@ -47,6 +47,7 @@ ACTIVATIONS: dict[str, Callable[[float], nn.Module] | None] = {
     "leaky_relu": LeakyReLU,
     "tanh": lambda slope: nn.Tanh(),
     "sigmoid": lambda slope: nn.Sigmoid(),
+    "softplus": lambda slope: nn.Softplus(),
 }
 ORDERS = ("norm_act", "act_norm")
 
