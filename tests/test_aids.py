@@ -7,15 +7,24 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
 from ringfence import GAN, VAE, AnoGAN, methods
+from ringfence.checks import (
+    check_a_player_moves_only_its_own,
+    check_same_seed_same_bits,
+    check_saved_and_loaded_is_the_same,
+    check_score_is_a_function_of_the_row,
+    check_scoring_changes_nothing,
+)
 from ringfence.configure import detector_for
 from ringfence.exceptions import InvalidParameter
-from ringfence.game import NOISE, PRIORS, Batch, Game, stream
+from ringfence.game import NOISE, PRIORS, ROWS, Batch, Game, batches, stream
 from ringfence.losses import ADVERSARIES, Adversary, WassersteinClipped, adversary_named
 from ringfence.methods.shared import matching
-from ringfence.networks.layers import BatchNorm
+from ringfence.networks import INITIALISERS, Discriminator, Maker, Row
+from ringfence.networks.layers import BatchNorm, Minibatch
 from ringfence.persist import load
 from ringfence.training import Run, play
 
@@ -220,3 +229,178 @@ def test_matched_features_bring_the_generators_mean_to_the_rows() -> None:
     after = np.abs(det.fit(rows).sample(500, random_state=0).mean(0) - 3).max()
     assert before > 2
     assert after < 0.5
+
+
+# ---- minibatch discrimination -------------------------------------------------------------------------------------
+
+LOG2, LOG3 = math.log(2), math.log(3)
+
+
+def five(*rows: tuple[float, float]) -> Tensor:
+    """Rows of five numbers, three of them 0."""
+    return torch.tensor([[a, b, 0, 0, 0] for a, b in rows])
+
+
+def plain(units: int = 1, members: int = 1) -> Minibatch:
+    """T is the identity for unit 0 and twice that for unit 1."""
+    made = Minibatch(5, units, init=INITIALISERS["he"], rngs=[stream(m) for m in range(members)])
+    with torch.no_grad():
+        made.kernels.weight.copy_(torch.cat([(u + 1) * torch.eye(5) for u in range(units)]))
+    return made
+
+
+def test_nearness_in_a_batch_by_hand() -> None:
+    # ‖a − b‖₁ = log 2, ‖a − c‖₁ = log 3 + log 2, ‖b − c‖₁ = log 3; each row is at distance 0 from itself.
+    rows = five((0, 0), (LOG2, 0), (LOG2, -LOG3))
+    expected = [1 + 1 / 2 + 1 / 6, 1 / 2 + 1 + 1 / 3, 1 / 6 + 1 / 3 + 1]
+    assert values(plain()(rows)) == pytest.approx(expected)
+    # Unit 1 sees all distances doubled: 1/4, 1/36 and 1/9.
+    found = plain(2)(rows)
+    assert found.shape == (3, 2)
+    assert values(found[:, 0]) == pytest.approx(expected)
+    assert values(found[:, 1]) == pytest.approx([1 + 1 / 4 + 1 / 36, 1 / 4 + 1 + 1 / 9, 1 / 36 + 1 / 9 + 1])
+
+
+def test_a_row_to_be_scored_is_put_among_the_rows_that_were_kept() -> None:
+    layer = plain()
+    # Kept in turn: half of 64 at 0, half at log 2. Seen from log 2: (1/2 + 1) / 2, times 9 others, and itself.
+    layer.remember(five((0, 0), (LOG2, 0)), others=9)
+    layer.eval()
+    assert values(layer(five((LOG2, 0)))) == pytest.approx([1 + 9 * 3 / 4])
+    # Those that are judged with it change nothing.
+    assert values(layer(five((LOG2, 0), (LOG2, 0), (5, 5))))[:2] == pytest.approx([1 + 9 * 3 / 4] * 2)
+    # It is what training would say of the row among those others.
+    kept = torch.randn(Minibatch.REFERENCE, 5, generator=stream(0))
+    layer.remember(kept, others=Minibatch.REFERENCE)
+    row = five((0.3, -0.2))
+    alone = layer.eval()(row)
+    torch.testing.assert_close(layer.train()(torch.cat([row, kept]))[:1], alone)
+
+
+def test_nearness_falls_where_rows_move_apart() -> None:
+    # d/da e^−|a − b| at a − b = −log 2 is 1/2 for the row's own value and 1/2 for the other's: together 1.
+    rows = five((0, 0), (LOG2, 0)).requires_grad_()
+    (slope,) = torch.autograd.grad(plain()(rows).sum(), rows)
+    assert values(slope[:, 0]) == pytest.approx([1, -1])
+
+
+def test_each_member_has_its_own_batch_and_its_own_kept_rows() -> None:
+    rngs = [stream(1), stream(2)]
+    both = Minibatch(4, 3, init=INITIALISERS["he"], rngs=rngs)
+    x = torch.randn(2, 6, 4, generator=stream(3))
+    alone = [Minibatch(4, 3, init=INITIALISERS["he"], rngs=[stream(s)]) for s in (1, 2)]
+    for training in (True, False):
+        found = both.train(training)(x.flatten(0, 1)).view(2, 6, 3)
+        for member, layer in enumerate(alone):
+            torch.testing.assert_close(found[member], layer.train(training)(x[member]))
+            layer.remember(x[member] + 1, others=5)
+        both.remember(x.flatten(0, 1) + 1, others=5)
+    for member, layer in enumerate(alone):
+        torch.testing.assert_close(both.get_buffer("reference")[member], layer.get_buffer("reference")[0])
+
+
+def discriminator(minibatch: int, joint: list[Row] | None = None) -> Discriminator:
+    rows = joint or [Row("dense", 6, act="leaky_relu"), Row("dense", 1)]
+    make = Maker(INITIALISERS["he"], [stream(0)], lambda count: torch.zeros(count, 2))
+    return Discriminator([()], rows, [(4,)], make, minibatch=minibatch)
+
+
+def test_a_discriminator_judges_real_and_fake_rows_each_among_their_own() -> None:
+    judge = discriminator(3)
+    assert not judge.rowwise
+    assert discriminator(0).rowwise
+    assert judge.head.shape == (9,)
+    real, fake = (torch.randn(5, 4, generator=stream(s)) for s in (1, 2))
+    found = judge.both((real,), (fake,))
+    torch.testing.assert_close(found[0], judge(real)[0])
+    torch.testing.assert_close(found[1], judge(fake)[0])
+    # One and the same row is judged by its company; its features are not.
+    assert not torch.allclose(judge(real)[0][:2], judge(real[:2])[0])
+    torch.testing.assert_close(judge(real)[1][:2], judge(real[:2])[1])
+
+
+def test_without_it_a_discriminator_has_the_weights_that_it_had() -> None:
+    # Its layers are drawn before, and those of the trunk are the same with it.
+    with_it, without = discriminator(3).state_dict(), discriminator(0).state_dict()
+    assert set(with_it) - set(without) == {"minibatch.kernels.weight", "minibatch.reference", "minibatch.others"}
+    torch.testing.assert_close(with_it["trunk.layers.0.weight"], without["trunk.layers.0.weight"], rtol=0, atol=0)
+
+
+def test_minibatch_is_refused_where_it_cannot_be() -> None:
+    with pytest.raises(InvalidParameter, match=r"^minibatch=-1: allowed are whole numbers ≥ 0$"):
+        GAN(minibatch=-1).fit(X)
+    with pytest.raises(InvalidParameter, match=r"^minibatch=2: a dense row must follow the discriminator's features"):
+        discriminator(2, [Row("dense", 6), Row("dense", 1, feature=True)])
+
+
+def test_batches_of_an_epoch() -> None:
+    # ⌈n/b⌉, but of two rows at least.
+    assert [batches(*case) for case in ((64, 64), (65, 64), (5, 2), (3, 2), (2, 100), (1, 2))] == [1, 2, 2, 1, 1, 1]
+
+
+def test_what_a_fit_keeps_are_training_rows_in_the_directions_of_the_averaged_networks() -> None:
+    det = GAN(epochs=2, batch_size=16, minibatch=3, random_state=0).fit(X)
+    layer = det.nets_.discriminator.minibatch
+    # 40 rows in ⌈40/16⌉ = 3 batches: 13⅓ rows each.
+    assert values(layer.others) == pytest.approx([40 / 3 - 1])
+    order = torch.randperm(40, generator=stream(det.seed_, ROWS, 1))
+    rows = det.preprocess_.tensor(X)[order]
+    expected = layer.kernels(det.nets_.discriminator.trunk(rows)).view(1, 40, 3, 5)
+    torch.testing.assert_close(layer.reference[:, :40], expected)
+    torch.testing.assert_close(layer.reference[:, 40:], expected[:, :24])
+    # An untrained foil keeps them too.
+    assert det.fit_untrained(X).nets_.discriminator.minibatch.reference.abs().sum() > 0
+
+
+DIGITS = load_digits().images[:40]
+
+
+@pytest.mark.parametrize("rows", [DIGITS.reshape(40, 64), DIGITS], ids=["table", "image"])
+@pytest.mark.parametrize(
+    "check",
+    [
+        check_score_is_a_function_of_the_row,
+        check_scoring_changes_nothing,
+        check_same_seed_same_bits,
+        check_a_player_moves_only_its_own,
+        check_saved_and_loaded_is_the_same,
+    ],
+)
+@pytest.mark.parametrize(
+    "det",
+    [
+        GAN(epochs=2, batch_size=16, latent_dim=4, minibatch=3),
+        AnoGAN(
+            epochs=2, batch_size=16, latent_dim=4, minibatch=3, score_kind="sigma", steps=3, search_rates=(0.1,),
+            search_until=(), prior="hypersphere", generator_loss="feature_matching", adversary="wasserstein_clipped",
+        ),
+    ],
+    ids=["gan", "anogan"],
+)  # fmt: skip
+@pytest.mark.filterwarnings("ignore::ringfence.preprocess.ConstantColumns")
+def test_with_all_aids_a_detector_is_what_every_detector_must_be(det: Any, check: Any, rows: np.ndarray) -> None:
+    check(det, rows)
+
+
+def test_a_discriminator_of_comparisons_tells_a_collapsed_batch_that_a_plain_one_cannot() -> None:
+    # Real rows are 0 and 1 in turn; fakes are all 1, which a real row may be too. Row by row the best logit of a 1 is
+    # that of 1/3 real; among their own, fakes have no other beside them.
+    real = torch.tensor([[0.0], [1.0]]).repeat(8, 4)
+    fake = torch.ones(16, 4)
+    gaps = []
+    for units in (0, 3):
+        judge = discriminator(units)
+        optimiser = torch.optim.Adam(judge.parameters(), lr=0.02)
+        for _ in range(300):
+            one, other = judge.both((real,), (fake,))
+            loss = (
+                adversary_named("non_saturating").real(one).mean()
+                + adversary_named("non_saturating").fake(other).mean()
+            )
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+        one, other = judge.both((real,), (fake,))
+        gaps.append((one[1] - other[0]).item())  # the same row, 1, among real and among fake rows
+    assert gaps[0] == pytest.approx(0, abs=1e-5)
+    assert gaps[1] > 2

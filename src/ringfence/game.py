@@ -205,6 +205,11 @@ class Stage:
     before: Callable[[Any, Tensor], None] | None = None
 
 
+def batches(rows: int, batch_size: int) -> int:
+    """Number of batches that an epoch over so many rows has."""
+    return max(min(math.ceil(rows / batch_size), rows // 2), 1)
+
+
 @dataclass
 class Game:
     """What stays the same throughout a run: rows, rules and budget."""
@@ -232,6 +237,5 @@ class Game:
     def bounds(self) -> list[tuple[int, int]]:
         """An epoch is every row once: ⌈n/b⌉ near-equal batches, never of fewer than 2 rows."""
         n = len(self.rows)
-        count = min(math.ceil(n / self.batch_size), n // 2)
-        edges = np.linspace(0, n, max(count, 1) + 1).round().astype(int).tolist()
+        edges = np.linspace(0, n, batches(n, self.batch_size) + 1).round().astype(int).tolist()
         return list(itertools.pairwise(edges))

@@ -54,6 +54,8 @@ class AnoGAN(PlainGAN):
         GAN loss by name or object.
     generator_loss
         What moves G: "adversary", or "feature_matching", as in :class:`ringfence.GAN`.
+    minibatch
+        Units of minibatch discrimination in D, 0 for none, as in :class:`ringfence.GAN`; features go without.
     steps
         Gradient steps of the search, at least 1.
     search_rates, search_until
@@ -83,11 +85,7 @@ class AnoGAN(PlainGAN):
 
     def build(self, make: Family) -> dict[str, nn.Module]:
         """G, D and the starts of the search."""
-        return {
-            "generator": make.generator(),
-            "discriminator": make.discriminator("x"),
-            "search": Statistic(starts=make.make.noise(self.restarts)),
-        }
+        return {**self.pair(make), "search": Statistic(starts=make.make.noise(self.restarts))}
 
     def stages(self) -> list[Stage]:
         """A plain GAN."""

@@ -12,8 +12,8 @@ At its optimum D is ½ for everything the generator imitates, so that its score 
 Fig. 1 (B). It is here to be beaten.
 
 Reference: I. Goodfellow et al., "Generative Adversarial Nets", NeurIPS 2014; P. C. Ngo et al., "Fence GAN: Towards
-Better Anomaly Detection", 2019; feature matching: T. Salimans et al., "Improved Techniques for Training GANs", NeurIPS
-2016, §3.1.
+Better Anomaly Detection", 2019; feature matching and minibatch discrimination: T. Salimans et al., "Improved Techniques
+for Training GANs", NeurIPS 2016, §3.1 and §3.2.
 
 Differs from the paper in: nothing known; the papers give no network or rate for it.
 """
@@ -41,6 +41,8 @@ class GAN(PlainGAN):
         "wasserstein_clipped") or object.
     generator_loss
         What moves G: "adversary" or "feature_matching".
+    minibatch
+        Units of minibatch discrimination in D, 0 for none.
     """
 
     info = Info(
@@ -53,7 +55,7 @@ class GAN(PlainGAN):
 
     def build(self, make: Family) -> dict[str, nn.Module]:
         """G and D."""
-        return {"generator": make.generator(), "discriminator": make.discriminator("x")}
+        return self.pair(make)
 
     def stages(self) -> list[Stage]:
         """D, then G."""

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..detector import Detector
-from ..game import Batch, Optim, Player, Stage, Terms
+from ..game import ROWS, Batch, Optim, Player, Stage, Terms, batches, stream
 from ..limits import Limit, OneOf
 from ..losses import ADVERSARIES, DISTANCES, Adversary, adversary_named
-from ..networks import Discriminator
+from ..networks import Discriminator, Family
+from ..networks.layers import Minibatch
 
 ADVERSARY: OneOf = OneOf(tuple(ADVERSARIES), objects=Adversary)
 """What the hyperparameter `adversary` may be, for every method that has it."""
@@ -107,14 +108,36 @@ class PlainGAN(Detector):
     generator_loss
         What moves G: "adversary", or "feature_matching" (Salimans et al. 2016): G brings the mean of D's features over
         its rows to the mean over the batch, and the adversary moves D alone.
+    minibatch
+        Units of minibatch discrimination (Salimans et al. 2016) in D, 0 for none: D sees how near rows are to those of
+        their batch, and a row to be scored is put among training rows that were kept.
     """
 
     adversary: str | Adversary = "non_saturating"
     generator_loss: str = "adversary"
+    minibatch: int = 0
 
-    limits = {**Detector.limits, "adversary": ADVERSARY, "generator_loss": OneOf(tuple(GENERATOR_LOSSES))}
+    limits = {
+        **Detector.limits,
+        "adversary": ADVERSARY,
+        "generator_loss": OneOf(tuple(GENERATOR_LOSSES)),
+        "minibatch": Limit(0, whole=True),
+    }
 
     @property
     def gan(self) -> Stage:
         """The game of G and D."""
         return gan_stage(adversary_named(self.adversary), self.adam, generator_loss=self.generator_loss)
+
+    def pair(self, make: Family) -> dict[str, nn.Module]:
+        """G and D."""
+        return {"generator": make.generator(), "discriminator": make.discriminator("x", minibatch=self.minibatch)}
+
+    def finish(self, nets: Any, rows: Any) -> None:
+        """Keep some training rows, drawn by the seed, for a D that puts rows among others."""
+        if not self.minibatch:
+            return
+        count = len(rows)
+        chosen = torch.randperm(count, generator=stream(self.seed_, ROWS, 1))[: Minibatch.REFERENCE]
+        others = count / batches(count, self.batch_size) - 1
+        nets.discriminator.remember(rows.index_select(0, chosen.to(rows.device)), others=others)

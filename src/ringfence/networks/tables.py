@@ -31,7 +31,7 @@ import torch
 from torch import Tensor, nn
 
 from ..exceptions import InvalidParameter, unknown_name
-from .layers import BatchNorm, Conv2d, ConvTranspose2d, Dropout, Initialiser, LeakyReLU, Linear, Reshape
+from .layers import BatchNorm, Conv2d, ConvTranspose2d, Dropout, Initialiser, LeakyReLU, Linear, Minibatch, Reshape
 
 Shape = tuple[int, ...]
 
@@ -211,10 +211,20 @@ class Discriminator(nn.Module):
     The features are the outputs of the row marked `feature`, by default of the row before the logit ("the layer
     preceding the logits", EGBAD §3). `join` is one of `JOINS`: several arguments are flattened and put end to end, or
     images laid over each other as channels, or one below the other.
+
+    With `minibatch` units the rows after the features see how near the features are to those of a batch too
+    (:class:`~ringfence.networks.layers.Minibatch`); call `remember` once training has ended. The features themselves
+    stay a function of the row.
     """
 
     def __init__(
-        self, branches: Sequence[Table], joint: Table, shapes: Sequence[Shape], make: Maker, join: str = "flat"
+        self,
+        branches: Sequence[Table],
+        joint: Table,
+        shapes: Sequence[Shape],
+        make: Maker,
+        join: str = "flat",
+        minibatch: int = 0,
     ) -> None:
         super().__init__()
         made = [Network(t, s, make) for t, s in zip(branches, shapes, strict=True)]
@@ -225,18 +235,29 @@ class Discriminator(nn.Module):
         marked = [i for i, row in enumerate(joint) if row.feature]
         cut = marked[0] + 1 if marked else len(joint) - 1
         self.trunk = Network(joint[:cut], joined, make)
-        self.head = Network(joint[cut:], self.trunk.out_shape, make)
+        self.minibatch, shown = None, self.trunk.out_shape
+        if minibatch:
+            after = [row.op for row in joint[cut:]]
+            if after[:1] != ["dense"]:
+                raise InvalidParameter(
+                    f"minibatch={minibatch}: a dense row must follow the discriminator's features, got {after[:1]}"
+                )
+            width = math.prod(shown)
+            self.minibatch = Minibatch(width, minibatch, init=make.init, rngs=make.rngs)
+            shown = (width + minibatch,)
+        self.head = Network(joint[cut:], shown, make)
         if self.head.out_shape != (1,):
             raise InvalidParameter(f"layer table: a discriminator ends with one unit, got {self.head.out_shape}")
 
         # Rows that share no batch statistics may share a pass.
-        self.rowwise = not any(isinstance(module, BatchNorm) for module in self.modules())
+        self.rowwise = not any(isinstance(module, BatchNorm | Minibatch) for module in self.modules())
         self.members = len(make.rngs)
 
     def both(self, real: Sequence[Tensor], fake: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Logits of real and of fake arguments, each judged as a batch of its own.
 
-        One pass serves both where no layer mixes rows; with batch normalisation each gets its own statistics.
+        One pass serves both where no layer mixes rows; with batch normalisation each gets its own statistics, and with
+        minibatch discrimination each is compared with its own kind.
         """
         if not self.rowwise:
             return self(*real)[0], self(*fake)[0]
@@ -252,4 +273,16 @@ class Discriminator(nn.Module):
         outs = [branch(a) for branch, a in zip(self.branches, arguments, strict=True)]
         joined = outs[0] if len(outs) == 1 else JOINS[self.join][1](outs)
         features = self.trunk(joined)
-        return self.head(features).squeeze(1), features.flatten(1)
+        shown = features
+        if self.minibatch is not None:
+            flat = features.flatten(1)
+            shown = torch.cat([flat, self.minibatch(flat)], 1)
+        return self.head(shown).squeeze(1), features.flatten(1)
+
+    def remember(self, *arguments: Tensor, others: float) -> None:
+        """Keep real rows, (k·r, …), as the batch that rows are put among when they are scored.
+
+        `others` is how many others a row had in a batch of training. Nothing is kept where no layer compares rows.
+        """
+        if self.minibatch is not None:
+            self.minibatch.remember(self(*arguments)[1], others)
