@@ -1,21 +1,23 @@
-"""Write a page a method: docstring, networks, presets, the records of it beside the baselines, and its notes.
+"""Write a page and a drawing a method: idea, formula, use, networks, presets, cost, the records of it, and its notes.
 
 usage: python scripts/method_pages.py [DIR]      (default: docs/methods)
 
 What stands in the pages comes from src/ringfence/methods, src/ringfence/presets, records/ and docs/methods/notes; edit
-those, not the pages. tests/test_docs.py holds that the committed pages are what this writes.
+those, not the pages. tests/test_docs.py holds that the committed pages and drawings are what this writes.
 """
 
+import math
 import re
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import drawings
 import torch
 
 from ringfence import methods
-from ringfence.benchmark.records import Section, read_records, sections
+from ringfence.benchmark.records import Record, Section, number, read_records, sections
 from ringfence.benchmark.tables import share
 from ringfence.detector import Detector
 from ringfence.networks import INITIALISERS, Maker, UNet, family_for
@@ -33,14 +35,26 @@ SETTLED = (
 )
 """What holds for the records of every method."""
 
+BESIDE = (
+    "[Which method to pick](choosing.md) puts the records side by side. [Flaws of public code](flaws.md) says for each",
+    "known one which test here holds the opposite.",
+)
+
+COSTS = {
+    "one pass": "a row goes once through the networks of its score.",
+    "search": "every row takes a search of its own, many passes there and back.",
+}
+"""What the classes of `Info.cost` mean."""
+
 
 def main(out: Path) -> None:
     """Write the pages and their index."""
-    out.mkdir(parents=True, exist_ok=True)
+    (out / "images").mkdir(parents=True, exist_ok=True)
     folders = sorted(path.parent for path in (ROOT / "records").glob("*/records.jsonl"))
     found = [s for folder in folders for s in _sections(folder)]
     for name, cls in methods().items():
         (out / f"{name}.md").write_text(page(name, cls, found), encoding="utf-8")
+        (out / "images" / f"{name}.svg").write_text(drawings.drawing(name, cls), encoding="utf-8")
     (out / "README.md").write_text(index(), encoding="utf-8")
     (out / "choosing.md").write_text(choosing(found), encoding="utf-8")
 
@@ -56,7 +70,7 @@ def index() -> str:
         for name, cls in methods().items()
     ]
     heads = ("method", "idea", "year", "scoring", "source")
-    return "\n".join([MADE, "", "# Methods", "", *_markdown(heads, rows), "", *SETTLED, ""])
+    return "\n".join([MADE, "", "# Methods", "", *_markdown(heads, rows), "", *SETTLED, "", *BESIDE, ""])
 
 
 def choosing(found: list[tuple[str, Section]]) -> str:
@@ -101,15 +115,41 @@ def _ranked(section: Section) -> list[tuple[str, ...]]:
 
 def page(name: str, cls: type[Detector], found: list[tuple[str, Section]]) -> str:
     """Return the page of one method."""
-    notes = ROOT / "docs" / "methods" / "notes" / f"{name}.md"
-    lines = [MADE, "", f"# {cls.__name__}", "", *_docstring(cls), "", "## Use", "", *_use(name, cls), ""]
-    lines += ["## Networks by default", "", *_defaults(cls), ""]
+    notes = notes_of(name)
+    lines = [MADE, "", f"# {cls.__name__}", ""]
+
+    def say(head: str, body: Iterable[str]) -> None:
+        lines.extend([f"## {head}", "", *body, ""])
+
+    say("The idea", [notes["The idea"]])
+    say("Formula", _docstring(cls))
+    say("When to use it", [notes["When to use it"]])
+    say("Use", _use(name, cls))
+    say(
+        "Networks by default",
+        [f"![Flow of values and networks of {cls.__name__}](images/{name}.svg)", "", *_defaults(cls)],
+    )
     for preset, variants in names(name).items():
         for variant in variants:
-            lines += [f"## Preset `{preset}`, variant `{variant}`", "", *_preset(name, preset, variant), ""]
-    lines += ["## What it reached here", "", *_reached(name, found), ""]
-    lines += [notes.read_text(encoding="utf-8").strip(), ""] if notes.exists() else []
+            say(f"Preset `{preset}`, variant `{variant}`", _preset(name, preset, variant))
+    say("Cost per row", _cost(name, cls, found))
+    say("What it reached here", _reached(name, found))
+    for head in HEADS[2:]:
+        say(head, [notes[head]])
     return re.sub("\n{3,}", "\n\n", "\n".join(lines)).rstrip() + "\n"
+
+
+HEADS = ("The idea", "When to use it", "Published results", "What its public code gets wrong", "Notes")
+"""Headings of the notes on a method, in order."""
+
+
+def notes_of(name: str) -> dict[str, str]:
+    """Return what the notes on a method say under each heading."""
+    text = (ROOT / "docs" / "methods" / "notes" / f"{name}.md").read_text(encoding="utf-8")
+    before, *parts = re.split(r"^## (.+)$", text, flags=re.M)
+    if before.strip() or tuple(parts[::2]) != HEADS:
+        raise SystemExit(f"docs/methods/notes/{name}.md: the headings are {parts[::2]}, not {list(HEADS)}")
+    return {head: body.strip() for head, body in zip(parts[::2], parts[1::2], strict=True)}
 
 
 def _docstring(cls: type[Detector]) -> list[str]:
@@ -133,7 +173,7 @@ def _use(name: str, cls: type[Detector]) -> list[str]:
         "",
         f"`ringfence fit data.csv --method {name} --out model` does the same from the command line.",
         "",
-        f"Score kinds: {kinds}. Cost of scoring: {cls.info.cost}.",
+        f"Score kinds: {kinds}.",
     ]
 
 
@@ -188,6 +228,29 @@ def _preset(name: str, preset: str, variant: str) -> list[str]:
         figures = ", ".join(f"{k} {v:g}" for k, v in printed.items() if k != "score")
         lines += [f"Published with score `{printed['score']}` (the papers flag the top 20 %): {figures}.", ""]
     return lines
+
+
+def _cost(name: str, cls: type[Detector], found: list[tuple[str, Section]]) -> list[str]:
+    """What scoring takes: the class, and CPU time where records have it."""
+    rows = []
+    for folder, section in found:
+        for row in section.rows:
+            if (row.name.method, row.name.role) == (name, "trained"):
+                taken, fit = row.spread(_per_thousand).mean, row.spread(lambda record: record.get("fit_cpu_s")).mean
+                if not math.isnan(taken):
+                    place = f"{section.place.benchmark} (`records/{folder}`)"
+                    rows.append((place, row.name.label, f"{taken:,.1f}", f"{fit:,.1f}"))
+    lines = [f"Class: {cls.info.cost}; {COSTS[cls.info.cost]}"]
+    if not rows:
+        return [*lines, "No record of it tells scoring apart from fitting yet."]
+    heads = ("where", "method", "CPU milliseconds per 1,000 rows", "CPU seconds of a fit")
+    return [*lines, "Means of the records, one thread, all parts of the score:", "", *_markdown(heads, rows)]
+
+
+def _per_thousand(record: Record) -> float:
+    """CPU milliseconds of scoring 1,000 test rows (windows, where pictures are cut into some); NaN if not known."""
+    rows = record.get("counts", {}).get("test_rows", record["n_test"])
+    return 1e6 * number(record.get("score_cpu_s")) / rows if record["device"] == "cpu" else math.nan
 
 
 def _reached(name: str, found: list[tuple[str, Section]]) -> list[str]:

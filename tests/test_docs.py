@@ -1,34 +1,130 @@
 """What the documents say is so: pages are what their sources make, commands exist, figures come from records."""
 
-import importlib.util
+import importlib
 import json
 import re
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
+from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
 from ringfence import cli, methods
+from ringfence.checks import CHECKS
+from ringfence.game import Statistic
 
 ROOT = Path(__file__).resolve().parent.parent
+ROWS = np.random.default_rng(0).normal(size=(16, 64))
+PICTURES = ROWS.reshape(16, 8, 8)
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
-def written(folder: Path) -> None:
-    spec = importlib.util.spec_from_file_location("method_pages", ROOT / "scripts" / "method_pages.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    module.main(folder)
+@pytest.fixture(scope="session")
+def script() -> Iterator[ModuleType]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "scripts")
+        yield importlib.import_module("method_pages")
 
 
-def test_method_pages_are_what_their_sources_make(tmp_path: Path) -> None:
-    written(tmp_path)
-    for page in tmp_path.iterdir():
+@pytest.fixture(scope="session")
+def written(script: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("methods")
+    script.main(folder)
+    return folder
+
+
+def test_method_pages_are_what_their_sources_make(written: Path) -> None:
+    for page in written.glob("*.md"):
         committed = ROOT / "docs" / "methods" / page.name
         assert committed.read_text() == page.read_text(), f"docs/methods/{page.name} is old: run scripts/docs"
-    assert {p.stem for p in tmp_path.iterdir()} == {*methods(), "README", "choosing"}
+    assert {p.stem for p in written.glob("*.md")} == {*methods(), "README", "choosing"}
+
+
+def test_drawings_are_what_the_layer_tables_make(written: Path) -> None:
+    for made in (written / "images").iterdir():
+        committed = ROOT / "docs" / "methods" / "images" / made.name
+        assert committed.read_text() == made.read_text(), f"docs/methods/images/{made.name} is old: run scripts/docs"
+    assert {p.stem for p in (ROOT / "docs" / "methods" / "images").iterdir()} == set(methods())
+
+
+def test_a_drawing_names_every_network_and_every_number_of_values(written: Path) -> None:
+    for name, cls in methods().items():
+        root = ElementTree.parse(written / "images" / f"{name}.svg").getroot()
+        words = [node.text for node in root.iter() if node.tag.endswith("text")]
+        nets = cls().set_params(random_state=0).fit_untrained(ROWS if "table" in cls.info.kinds else PICTURES).nets_
+        for key, net in nets.named_children():
+            if not isinstance(net, Statistic):
+                assert key.replace("_", " ") in words
+                assert f"{sum(p.numel() for p in net.parameters()):,} parameters" in words
+
+
+def test_the_flow_of_a_drawing_is_that_of_the_formulas(script: ModuleType) -> None:
+    flow, _ = script.drawings.flow_of(methods()["egbad"](), (64,))
+    # A(x) = ‖x − G(E(x))‖ + ‖f(x, E(x)) − f(G(E(x)), E(x))‖; L_D besides: D(G(z), z).
+    assert set(flow.scoring) == {
+        ("x", "encoder"), ("encoder", "generator"), ("x", "discriminator"), ("encoder", "discriminator"),
+        ("generator", "discriminator"), ("x", "score"), ("generator", "score"), ("discriminator", "score"),
+    }  # fmt: skip
+    assert set(flow.training) == {("z", "generator"), ("z", "discriminator")}
+    flow, _ = script.drawings.flow_of(methods()["anogan"](), (64,))
+    assert ("z", "generator") in flow.scoring  # what the search moves
+    assert all(target != "generator" for source, target in flow.scoring if source != "z")
+
+
+def test_notes_on_every_method_have_their_five_headings_and_say_something(script: ModuleType) -> None:
+    for name in methods():
+        notes = script.notes_of(name)
+        assert tuple(notes) == (
+            "The idea", "When to use it", "Published results", "What its public code gets wrong", "Notes",
+        )  # fmt: skip
+        for head, body in notes.items():
+            assert len(body.split()) > 2, f"notes on {name}: nothing under '{head}'"
+        sentences = re.findall(r"[.!?](?=\s|$)", notes["The idea"])
+        assert len(sentences) == 5, f"notes on {name}: the idea has {len(sentences)} sentences, not 5"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_tests_and_checks_that_the_documents_name_are_there(page: Path) -> None:
+    """A flaw that was turned round stays so: who renames its test is told which page names it."""
+    for path, name in re.findall(r"(tests/\w+\.py)::(\w+)", page.read_text()):
+        assert (ROOT / path).exists(), f"{page.name} names {path}"
+        assert f"def {name}(" in (ROOT / path).read_text(), f"{page.name} names {path}::{name}"
+    known = {check.__name__ for check in CHECKS}
+    for name in re.findall(r"ringfence\.checks\.(check_\w+)", page.read_text()):
+        assert name in known | {"check_detector"}, f"{page.name} names {name}"
+
+
+def test_every_known_flaw_has_a_test_that_holds_the_opposite() -> None:
+    lines = (ROOT / "docs" / "methods" / "flaws.md").read_text().splitlines()
+    flaws = [line.split("|")[1:-1] for line in lines if re.match(r"\| \d+ \|", line)]
+    assert [int(cells[0]) for cells in flaws] == list(range(1, 19))
+    for number, *_, here in flaws:
+        assert re.search(r"tests/\w+\.py::\w+|ringfence\.checks\.check_\w+", here), f"flaw {number} has no test"
+
+
+def test_pages_keep_one_order(written: Path) -> None:
+    for name in methods():
+        heads = re.findall(r"^## (.+)$", (written / f"{name}.md").read_text(), flags=re.M)
+        assert [head for head in heads if not head.startswith("Preset `")] == [
+            "The idea", "Formula", "When to use it", "Use", "Networks by default", "Cost per row",
+            "What it reached here", "Published results", "What its public code gets wrong", "Notes",
+        ]  # fmt: skip
+
+
+def test_a_page_shows_the_cost_that_records_have(script: ModuleType) -> None:
+    from ringfence.benchmark.records import read_records, sections
+
+    runs = read_records(ROOT / "records" / "digits")
+    cost = script.methods()["gan"]
+    (section,) = sections([{k: v for k, v in run.items() if k != "score_cpu_s"} for run in runs])
+    assert "No record" in script._cost("gan", cost, [("digits", section)])[-1]
+    # 5 milliseconds for each test row are 5,000 for 1,000 of them.
+    timed = [run | {"score_cpu_s": 0.005 * run["n_test"], "fit_cpu_s": 2.0, "device": "cpu"} for run in runs]
+    (section,) = sections(timed)
+    assert script._cost("gan", cost, [("digits", section)])[-1] == "| digits (`records/digits`) | gan | 5,000.0 | 2.0 |"
 
 
 def test_every_method_says_where_it_differs_from_its_paper() -> None:
