@@ -20,6 +20,7 @@ from ringfence import (
     DAGMM,
     EGBAD,
     GAN,
+    OCGAN,
     VAE,
     AnoGAN,
     AutoEncoder,
@@ -50,13 +51,14 @@ ALL = [
     FenceGAN(**QUICK),
     GAN(**QUICK),
     GANomaly(**QUICK),
+    OCGAN(**QUICK),
     SkipGANomaly(**QUICK),
     VAE(**QUICK),
     DAGMM(**QUICK),
     DeepSVDD(**QUICK),
 ]
 # Of the part `residual`, where a method has another one than l1 and no say in it.
-OWN_DISTANCES = {"fanogan": "mean_squared"}
+OWN_DISTANCES = {"fanogan": "mean_squared", "ocgan": "mean_squared"}
 
 
 @pytest.mark.filterwarnings("ignore::ringfence.preprocess.ConstantColumns")

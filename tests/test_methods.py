@@ -39,6 +39,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "egbad": {},
     "fanogan": {},
     "fencegan": {"pretrain_epochs": 1},
+    "ocgan": {"mine_from": 0.5, "mine_steps": 2},
     "anogan": {"steps": 4, "search_rates": (0.1, 0.05), "search_until": (2,), "restarts": 2},
 }
 
@@ -80,6 +81,7 @@ BRIEF: dict[str, dict[str, Any]] = {
     "egbad": {},
     "fanogan": {},
     "fencegan": {},
+    "ocgan": {},
     "anogan": {"steps": 60, "search_rates": (0.1, 0.03), "search_until": (40,), "restarts": 1},
 }
 ANOMALIES = (5, 3)

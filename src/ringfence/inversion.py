@@ -1,4 +1,4 @@
-"""Descents inside scoring: the latent search of AnoGAN and its kin, for many rows at once.
+"""Descents in latent space: the search of AnoGAN and its kin inside scoring, and OCGAN's mining inside training.
 
 Every row has its own loss and its own steps: Adam works on each value alone, and a row's loss is a function of that
 row's latent vector only, so a search of many rows is many searches of one row. Networks stay as they are.
@@ -97,3 +97,38 @@ def search(
     found, ends = descend(lambda z: loss(z, *many), starts.repeat(count, 1), schedule)
     best = ends.view(count, restarts).argmin(1) + torch.arange(count, device=ends.device) * restarts
     return found[best], ends[best]
+
+
+def mine(
+    loss: Callable[[Tensor], Tensor],
+    start: Tensor,
+    steps: int,
+    rate: float,
+    project: Callable[[Tensor], Tensor],
+) -> Tensor:
+    """Lower each row's own loss by plain gradient steps, each one put back to where latent vectors may be.
+
+    For use inside of a player's loss: no parameter gets a slope from it.
+
+    Parameters
+    ----------
+    loss
+        (n, d) → (n,).
+    start
+        (n, d); left as it is.
+    rate
+        Length of a step on a slope of 1.
+    project
+        (n, d) → (n, d): the nearest allowed places.
+
+    Returns
+    -------
+    The last place of each row, (n, d), free of gradients.
+    """
+    place = start.detach()
+    with torch.enable_grad():
+        for _ in range(steps):
+            place = place.detach().requires_grad_()
+            (slope,) = torch.autograd.grad(loss(place).sum(), [place])
+            place = project(place.detach() - rate * slope)
+    return place.detach()

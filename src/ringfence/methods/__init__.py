@@ -11,6 +11,7 @@ from .fanogan import FAnoGAN
 from .fence_gan import FenceGAN
 from .gan import GAN
 from .ganomaly import GANomaly
+from .ocgan import OCGAN
 from .skip_ganomaly import SkipGANomaly
 from .vae import VAE
 
@@ -20,6 +21,7 @@ __all__ = [
     "DSEBM",
     "EGBAD",
     "GAN",
+    "OCGAN",
     "VAE",
     "AnoGAN",
     "AutoEncoder",

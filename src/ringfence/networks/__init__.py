@@ -2,7 +2,7 @@
 
 from .dcgan import DCGAN
 from .family import Family, Layers
-from .layers import INITIALISERS, Offset
+from .layers import INITIALISERS, Offset, untracked
 from .mlp import MLP
 from .tables import JOINS, Discriminator, Maker, Network, Row, Shape, Table
 from .unet import UNet
@@ -23,6 +23,7 @@ __all__ = [
     "Table",
     "UNet",
     "family_for",
+    "untracked",
 ]
 
 

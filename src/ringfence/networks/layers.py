@@ -6,7 +6,8 @@ and its dropout masks from its own generator, so that a member equals the single
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 import torch.nn.functional as F
@@ -272,6 +273,19 @@ class BatchNorm(nn.Module):
 
 TRACKING = (BatchNorm, Spectral)
 """Layers that write statistics while they train and their `tracking` is on."""
+
+
+@contextmanager
+def untracked(network: nn.Module) -> Iterator[None]:
+    """Let a network write no statistics for a while: its passes there are no part of what it learns from."""
+    writing = [layer for layer in network.modules() if isinstance(layer, TRACKING) and layer.tracking]
+    for layer in writing:
+        layer.tracking = False
+    try:
+        yield
+    finally:
+        for layer in writing:
+            layer.tracking = True
 
 
 class Minibatch(nn.Module):
