@@ -62,7 +62,10 @@ ALLOWED = {
         "detector", "exceptions", "game", "holdout", "lazy", "limits", "maps", "persist", "pictures", "progress",
         "signs", "threshold", "views", "picture_rows",
     },
-    "methods": {"chunks", "detector", "game", "inversion", "limits", "losses", "networks", "registry", "scoring"},
+    "methods": {
+        "chunks", "detector", "exceptions", "game", "inversion", "limits", "losses", "networks", "registry",
+        "scoring",
+    },
     "configure": {"detector", "exceptions", "limits", "losses", "registry"},
     "checks": {"detector", "game", "limits", "losses", "persist", "preprocess", "training"},
 }  # fmt: skip

@@ -43,7 +43,7 @@ from ..limits import Limit, OneOf
 from ..losses import Adversary, NonSaturating, adversary_named, cross_entropy
 from ..networks import Family, Row, untracked
 from ..registry import Info, register
-from .shared import ADVERSARY, doubt, encoder_code, judged, weights
+from .shared import ADVERSARY, doubt, encoder_code, judged, judging, weights
 
 
 @register("ocgan")
@@ -109,17 +109,13 @@ class OCGAN(Detector):
 
     def stages(self) -> list[Stage]:
         """D_v, D_l and C; then En and De together."""
-        adversary_named(self.adversary)  # refuses an unknown one before anything is trained
-        return [
-            Stage(
-                (
-                    Player(("discriminator",), self.visual_loss, self.adam),
-                    Player(("latent_discriminator",), self.latent_loss, self.adam),
-                    Player(("classifier",), self.classifier_loss, self.adam),
-                    Player(("encoder", "generator"), self.autoencoder_loss, self.adam),
-                )
-            )
-        ]
+        players = (
+            judging(self.adversary, self.visual_loss, self.adam),
+            judging(self.adversary, self.latent_loss, self.adam, ("latent_discriminator",)),
+            Player(("classifier",), self.classifier_loss, self.adam),
+            Player(("encoder", "generator"), self.autoencoder_loss, self.adam),
+        )
+        return [Stage(players)]
 
     def visual_loss(self, nets: Any, batch: Batch) -> Terms:
         """L_v: rows against decodings of random latent vectors."""
