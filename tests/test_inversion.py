@@ -1,8 +1,12 @@
 """The latent search: it finds what the generator can make, row by row, and touches nothing else."""
 
+import copy
+import math
 import subprocess
 import sys
 import warnings
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,9 +16,11 @@ from torch import Tensor
 
 from ringfence import AnoGAN
 from ringfence.exceptions import InvalidParameter
-from ringfence.inversion import Schedule, descend, search
-from ringfence.losses import l1
+from ringfence.inversion import Likely, Schedule, descend, off_shell, search
+from ringfence.losses import DISTANCES, l1
 from ringfence.preprocess import ConstantColumns
+from ringfence.scoring import weighted_sum
+from ringfence.similarity import ssim
 
 FAST = Schedule(steps=300, rates=(0.1, 0.01), until=(200,))
 
@@ -141,6 +147,147 @@ def test_a_schedule_says_what_is_wrong(steps: int, rates: tuple, until: tuple, m
     with pytest.raises(InvalidParameter, match=message) as caught:
         Schedule(steps, rates, until)
     assert "\n" not in str(caught.value)
+
+
+def test_likely_lengths_of_two_values_are_rayleighs_quantiles() -> None:
+    # P(‖z‖ ≤ r) = 1 − exp(−r² / 2) for d = 2: r = √(−2 log(1 − p)) at p = ¼ and ¾.
+    assert Likely(0.5).bounds(2) == pytest.approx((math.sqrt(2 * math.log(4 / 3)), math.sqrt(2 * math.log(4))))
+
+
+def test_likely_lengths_hold_their_share_of_the_prior() -> None:
+    z = torch.randn(100_000, 7, generator=torch.Generator().manual_seed(0))
+    low, high = Likely(0.8).bounds(7)
+    lengths = z.norm(dim=1)
+    assert ((lengths >= low) & (lengths <= high)).double().mean().item() == pytest.approx(0.8, abs=0.005)
+    assert (lengths < low).double().mean().item() == pytest.approx(0.1, abs=0.005)
+    # The mode lies within.
+    assert low < math.sqrt(6) < high
+
+
+def test_unlikely_vectors_are_put_back_along_their_direction() -> None:
+    low, high = Likely(0.5).bounds(2)
+    z = torch.tensor([[3.0, 4.0], [-0.03, 0.04], [0.9, -0.7], [0.0, 0.0]])
+    found = Likely(0.5)(z)
+    # Lengths 5 and .05 are put back to the bounds; 1.14 is within (.76…1.67); a zero vector goes along the diagonal.
+    torch.testing.assert_close(found[0], high * torch.tensor([0.6, 0.8]))
+    torch.testing.assert_close(found[1], low * torch.tensor([-0.6, 0.8]))
+    assert torch.equal(found[2], z[2])
+    torch.testing.assert_close(found[3], torch.full((2,), low / math.sqrt(2)))
+
+
+def test_a_search_sees_likely_vectors_alone() -> None:
+    seen: list[Tensor] = []
+    low, high = Likely(0.5).bounds(2)
+
+    def loss(z: Tensor, goal: Tensor) -> Tensor:
+        seen.append(z.detach().clone())
+        return (z - goal).square().sum(1)
+
+    # The goals lie beyond, and below the shortest length; the starts too.
+    goals, starts = torch.tensor([[10.0, 0.0], [0.0, 0.1]]), torch.tensor([[0.1, 0.1], [-4.0, 9.0]])
+    found, ends = search(loss, [goals], starts, FAST, Likely(0.5))
+    torch.testing.assert_close(found, torch.tensor([[high, 0.0], [0.0, low]]), atol=0.02, rtol=0)
+    assert ends.tolist() == pytest.approx([(10 - high) ** 2, (low - 0.1) ** 2], abs=0.05)
+    lengths = torch.cat(seen).norm(dim=1)
+    assert len(seen) == FAST.steps + 1
+    assert low - 1e-6 <= lengths.min() < lengths.max() <= high + 1e-6
+    # Without it they are reached.
+    assert search(loss, [goals], starts, FAST)[1].tolist() == pytest.approx([0, 0], abs=0.05)
+
+
+def test_accepting_every_place_changes_no_bit() -> None:
+    def loss(z: Tensor) -> Tensor:
+        return (z - 1).square().sum(1)
+
+    free, held = descend(loss, torch.zeros(2, 3), FAST), descend(loss, torch.zeros(2, 3), FAST, lambda z: z)
+    assert torch.equal(free[0], held[0])
+    assert torch.equal(free[1], held[1])
+
+
+def test_the_latent_part_is_the_distance_to_the_mode_of_chi() -> None:
+    # d = 5: the density of ‖z‖ is r⁴ exp(−r² / 2) but for a factor, highest at r = 2. Lengths 5, 0 and 2.
+    z = torch.tensor([[3.0, 4.0, 0.0, 0.0, 0.0], [0.0] * 5, [0.0, -2.0, 0.0, 0.0, 0.0]])
+    assert off_shell(z).tolist() == pytest.approx([3, 2, 0])
+    # d = 1: highest at 0.
+    assert off_shell(torch.tensor([[-1.5]])).tolist() == [1.5]
+
+
+def test_anogan_ends_its_search_where_z_is_likely(trained: AnoGAN) -> None:
+    x = trained.sample(20, random_state=5)
+    codes = clone_of(trained, likely=0.2).encode(x)
+    low, high = Likely(0.2).bounds(trained.latent_dim)
+    lengths = np.linalg.norm(codes, axis=1)
+    assert low - 1e-4 <= lengths.min() <= lengths.max() <= high + 1e-4
+    assert np.linalg.norm(trained.encode(x), axis=1).max() > high + 1e-4
+
+
+def test_the_latent_score_of_anogan_draws_the_search_to_the_mode() -> None:
+    # G gives 0 for every z: .8 |2 − 0| + .1 |2 − 0| stand still, and .1 |‖z‖ − √(3 − 1)| alone has a slope.
+    nets = SimpleNamespace(
+        generator=lambda z: 0 * z[:, :1],
+        discriminator=lambda x: (x[:, 0], x),
+        search=SimpleNamespace(starts=torch.tensor([[2.0, 3.0, 6.0]])),
+    )
+    x, fast = torch.tensor([[2.0]]), {"steps": 300, "search_rates": (0.1, 0.01), "search_until": (200,)}
+    found = AnoGAN(score_kind="fm_latent", **fast).code(nets, x)
+    assert found.norm().item() == pytest.approx(math.sqrt(2), abs=0.02)
+    # "fm" leaves it at its length of 7, and the part says how far that is.
+    parts = AnoGAN(**fast).score_parts(nets, x)
+    assert parts["latent"].item() == pytest.approx(7 - math.sqrt(2))
+    assert weighted_sum({k: v.numpy() for k, v in parts.items()}, AnoGAN.scores["fm_latent"]).item() == pytest.approx(
+        0.8 * 2 + 0.1 * 2 + 0.1 * (7 - math.sqrt(2))
+    )
+
+
+@pytest.mark.parametrize("distance", [name for name in DISTANCES if name != "l1"])
+def test_anogan_searches_and_scores_by_its_distance(distance: str, trained: AnoGAN) -> None:
+    x = trained.sample(10, random_state=5)
+    det = clone_of(trained, residual_distance=distance)
+    rows, remade = (trained.preprocess_.tensor(r) for r in (x, det.reconstruct(x)))
+    found = det.parts(x)["residual"]
+    np.testing.assert_allclose(found, DISTANCES[distance](rows, remade).numpy(), rtol=1e-3, atol=1e-4)
+    assert not np.array_equal(det.encode(x), trained.encode(x))
+
+
+def clone_of(det: AnoGAN, **changes: Any) -> AnoGAN:
+    """The same fitted networks with other hyperparameters of the search."""
+    copied = copy.deepcopy(det)
+    return copied.set_params(**changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"likely": 0.95, "prior": "uniform"},
+            "likely=0.95 needs prior='normal', whose lengths follow χ, not 'uniform'",
+        ),
+        ({"score_kind": "fm_latent", "prior": "uniform"}, "score_kind='fm_latent' needs prior='normal'"),
+        ({"likely": 1.0}, "likely=1.0: allowed are numbers > 0 and < 1, or None"),
+        ({"likely": 0}, "likely=0: allowed are"),
+        (
+            {"residual_distance": "ssim"},
+            "residual_distance='ssim' is for images alone; for tables allowed are 'l1', 'l2'",
+        ),
+        ({"residual_distance": "cosin"}, "unknown residual_distance 'cosin': did you mean 'cosine'"),
+    ],
+)
+def test_aids_that_make_no_sense_are_refused_before_training(changes: dict[str, Any], message: str) -> None:
+    det = AnoGAN(epochs=1, **changes)
+    with pytest.raises(InvalidParameter, match=message) as caught:
+        det.fit(np.random.default_rng(0).normal(size=(20, 3)))
+    assert "\n" not in str(caught.value)
+    assert not hasattr(det, "history_")
+
+
+def test_ssim_is_for_images() -> None:
+    schedule = {"steps": 3, "search_rates": (0.1,), "search_until": ()}
+    X = np.random.default_rng(0).uniform(size=(20, 8, 8))
+    det = AnoGAN(epochs=1, residual_distance="ssim", random_state=0, **schedule).fit(X)
+    remade = det.preprocess_.tensor(det.reconstruct(X))
+    np.testing.assert_allclose(
+        det.parts(X)["residual"], ssim(det.preprocess_.tensor(X), remade).numpy(), rtol=1e-3, atol=1e-4
+    )
 
 
 MEASURE = """

@@ -374,10 +374,13 @@ def test_parts_of_egbad() -> None:
 def test_weights_of_the_scores_are_the_papers(cls: Any) -> None:
     # α = .9 on the residual (appendix A), 1 - α on the discriminator's part.
     released = {"sigma_released": {"residual": 0.9, "cross_entropy_reconstructed": 0.1}}
+    latent = {
+        "fm_latent": {"residual": 0.8, "feature": 0.1, "latent": 0.1}
+    }  # ours, with a sum of 1 (the review, Eq. 9)
     assert cls.scores == {
         "fm": {"residual": 0.9, "feature": 0.1},
         "sigma": {"residual": 0.9, "cross_entropy": 0.1},
-        **(released if cls is EGBAD else {}),
+        **(released if cls is EGBAD else latent),
     }
     assert next(iter(cls.scores)) == "fm"
 
@@ -396,6 +399,8 @@ def test_parts_of_anogan_at_given_latent_vectors() -> None:
         "feature": pytest.approx([3 * (2 - LOG3), 3.0], **APPROX),
         # -log D(G(z)): D 3/4, and σ(-1)
         "cross_entropy": pytest.approx([LOG4 - LOG3, softplus(1)], **APPROX),
+        # ||z| - √(1 - 1)|
+        "latent": pytest.approx([LOG3, 1.0], **APPROX),
     }
 
 

@@ -194,12 +194,13 @@ def check_every_hyperparameter_is_read(detector: Detector, X: Rows) -> None:
 
     One that allows a single value, and one that the method says it leaves `unused`, may change nothing.
     """
-    choices = [{}, *_choices(detector)]
+    shape = (1, *np.shape(X)[1:])[-3:] if np.ndim(X) > 2 else np.shape(X)[1:]
+    choices = [{}, *_choices(detector, shape)]
     idle = (*SILENT, *FRAMES, *(IMAGES if np.ndim(X) == 2 else ()), *detector.unused, "layers")
     for name in detector.get_params(deep=False):
         if name in idle or (name == "score_kind" and len(detector.scores) == 1):
             continue
-        others = _alternatives(detector, name)
+        others = _alternatives(detector, name, shape)
         if others and not any(
             _trace(fitted(detector, X, **beside)) != _trace(fitted(detector, X, **{**beside, name: value}))
             for beside in choices
@@ -240,14 +241,14 @@ def _trace(det: Detector) -> tuple[Any, ...]:
     return _bytes(det.nets_), det.offset_, repr(det.history_), det._chunk
 
 
-def _choices(detector: Detector) -> Iterator[dict[str, Any]]:
+def _choices(detector: Detector, shape: tuple[int, ...]) -> Iterator[dict[str, Any]]:
     """Every other name of every hyperparameter that is one of several names."""
     for name, limit in detector.limits.items():
         if isinstance(limit, OneOf) and name not in SILENT:
-            yield from ({name: other} for other in limit.names if other != getattr(detector, name))
+            yield from ({name: other} for other in limit.names_for(shape) if other != getattr(detector, name))
 
 
-def _alternatives(detector: Detector, name: str) -> list[Any]:
+def _alternatives(detector: Detector, name: str, shape: tuple[int, ...]) -> list[Any]:
     """Other values of a hyperparameter that its limits allow."""
     value, limit = getattr(detector, name), detector.limits.get(name)
     if name == "random_state":
@@ -257,7 +258,7 @@ def _alternatives(detector: Detector, name: str) -> list[Any]:
     if name == "adversary":
         return list(ADVERSARIES)
     if isinstance(limit, OneOf):
-        return [other for other in limit.names if other != value]
+        return [other for other in limit.names_for(shape) if other != value]
     if isinstance(value, bool):
         return [not value]
     if isinstance(value, tuple | list):

@@ -29,7 +29,7 @@ from .generative import Generative
 from .holdout import glimpse, rows_in, sides, some
 from .intake import encoded, learned, received
 from .lazy import LazyRows, ScaledRows
-from .limits import Flag, LayerTables, Limit, OneOf, Rule, Seed, Words, check_limits
+from .limits import Flag, LayerTables, Limit, OneOf, Rule, Seed, Words, check_limits, check_shape
 from .losses import residual
 from .networks import INITIALISERS, Family, Maker, family_for
 from .preprocess import SCALES, Preprocess
@@ -314,6 +314,7 @@ class Detector(Generative, Signed):
             lambda count: PRIORS[self.prior](torch.empty(count, self.latent_dim), noise),
         )
         shape = self.preprocess_.shape
+        check_shape(self.get_params(deep=False), self.limits, shape)
         family = family_for(shape)(shape, self.latent_dim, self.layers, make, self.preprocess_.heads)
         with torch.no_grad():
             self.nets_ = Nets(self.build(family)).eval()
@@ -330,7 +331,7 @@ class Detector(Generative, Signed):
     def residual(self, x: Tensor, remade: Tensor, distance: str = "l1") -> Tensor:
         """How far rows are from their reconstructions, (n,).
 
-        A distance of `ringfence.losses.DISTANCES`, and the cross-entropy of their categories where they have some.
+        A distance of `ringfence.losses.ROW_DISTANCES`, and the cross-entropy of their categories where they have some.
         """
         return residual(x, remade, self.heads, distance)
 

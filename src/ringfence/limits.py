@@ -89,11 +89,14 @@ class OneOf(Rule):
         A class whose objects are allowed beside the names.
     none
         Whether None is allowed too.
+    images
+        Those of the names that only images have a use for; a fit refuses them for other rows.
     """
 
     names: tuple[str, ...]
     objects: type | None = None
     none: bool = False
+    images: tuple[str, ...] = ()
 
     def allows(self, value: Any) -> bool:
         """Whether the value is a known name."""
@@ -109,6 +112,10 @@ class OneOf(Rule):
     def refusal(self, name: str, value: Any) -> str:
         """Name the nearest."""
         return unknown_name(name, value, self.names)
+
+    def names_for(self, shape: Sequence[int]) -> tuple[str, ...]:
+        """Names that rows of a shape, (d,) or (channels, height, width), have a use for."""
+        return self.names if len(shape) == 3 else tuple(n for n in self.names if n not in self.images)
 
 
 @dataclass(frozen=True)
@@ -260,3 +267,11 @@ def check_limits(values: Mapping[str, Any], limits: Mapping[str, Rule]) -> None:
     for name, limit in limits.items():
         if not limit.allows(values[name]):
             raise InvalidParameter(limit.refusal(name, values[name]))
+
+
+def check_shape(values: Mapping[str, Any], limits: Mapping[str, Rule], shape: Sequence[int]) -> None:
+    """Raise `InvalidParameter` for the first name that rows of this shape have no use for."""
+    for name, limit in limits.items():
+        if isinstance(limit, OneOf) and values[name] in limit.images and values[name] not in limit.names_for(shape):
+            allowed = ", ".join(map(repr, limit.names_for(shape)))
+            raise InvalidParameter(f"{name}={values[name]!r} is for images alone; for tables allowed are {allowed}")

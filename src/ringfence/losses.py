@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from .exceptions import InvalidParameter, unknown_name
 from .limits import Limit, check_limits
+from .similarity import cosine, rbf, ssim
 
 
 def l1(a: Tensor, b: Tensor) -> Tensor:
@@ -57,7 +58,16 @@ DISTANCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "linf": linf,
     "mean_absolute": mean_absolute,
     "mean_squared": mean_squared,
+    "rbf": rbf,
+    "cosine": cosine,
 }
+"""Distances of rows, features and latent vectors by name."""
+
+IMAGE_DISTANCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"ssim": ssim}
+"""Distances that are for images alone."""
+
+ROW_DISTANCES = {**DISTANCES, **IMAGE_DISTANCES}
+"""Distances of rows from their reconstructions."""
 
 
 LEAST_PROBABILITY = 1e-6
@@ -76,7 +86,7 @@ def categories(x: Tensor, p: Tensor, heads: Sequence[tuple[int, int]]) -> Tensor
 def residual(x: Tensor, remade: Tensor, heads: Sequence[tuple[int, int]], distance: str = "l1") -> Tensor:
     """Distance of the numbers in each row, plus the cross-entropy of its categories where it has some."""
     if not heads:
-        return DISTANCES[distance](x, remade)
+        return ROW_DISTANCES[distance](x, remade)
     numbers = heads[0][0]
     apart = categories(x, remade, heads)
     return apart + DISTANCES[distance](x[:, :numbers], remade[:, :numbers]) if numbers else apart

@@ -10,8 +10,16 @@
 The objective of the search is the score itself, so `score_kind` changes where the search ends; the parts of the other
 kinds are then measured there.
 
+Three aids of Lüer and Böhm's review (§3, §4) are options: another distance than ‖·‖₁ (`residual_distance`); a search
+that accepts only likely z (`likely`), whose ‖z‖₂ lies between quantiles of the χ distribution with d degrees, which it
+follows under N(0, I_d); and the part `latent`, |‖z*‖₂ − √(d − 1)|, the deviation from the mode of that distribution,
+with Σ λ = 1 as in the review's Eq. 9::
+
+    A(x, z) = .8 ‖x − G(z)‖₁ + .1 ‖f(x) − f(G(z))‖₁ + .1 |‖z‖₂ − √(d − 1)|   score kind "fm_latent"
+
 Reference: T. Schlegl et al., "Unsupervised Anomaly Detection with Generative Adversarial Networks to Guide Marker
-Discovery", IPMI 2017; networks and search of the presets: H. Zenati et al., arXiv 1802.06222, Tables 3 and 5.
+Discovery", IPMI 2017; networks and search of the presets: H. Zenati et al., arXiv 1802.06222, Tables 3 and 5; aids of
+the search: F. Lüer and C. Böhm's review of GAN-based anomaly detection.
 
 Differs from the paper in:
 
@@ -23,6 +31,8 @@ Differs from the paper in:
   by mistake); we average both.
 * A higher weight of the L1 term is what AnoGAN and EGBAD print; ALAD's copy of AnoGAN swaps the two weights.
 * The released code leaves KDD99 unscaled: variant "released".
+* The review bounds ‖z‖₂ by so many standard deviations about its mode and names no weight of the latent part; ours is a
+  share of the prior with equal tails, and a weight like the features'.
 * Schlegl et al.'s own text was not at hand; their network is not among the presets.
 """
 
@@ -34,13 +44,13 @@ import torch
 from torch import Tensor, nn
 
 from ..game import Stage, Statistic
-from ..inversion import RATE, Schedule, search
+from ..inversion import RATE, Likely, Schedule, needs_normal, off_shell, search
 from ..limits import Limit, Several
 from ..losses import cross_entropy, l1
 from ..networks import Family
 from ..registry import Info, register
 from ..scoring import weights_of
-from .shared import PlainGAN
+from .shared import ROW_DISTANCE, PlainGAN
 
 
 @register("anogan")
@@ -62,17 +72,26 @@ class AnoGAN(PlainGAN):
         Adam's rate in the search: `search_rates[i]` until step `search_until[i]`, the last one to the end.
     restarts
         Starts of the search for every row; the lowest end counts.
+    residual_distance
+        Of x from G(z), in the search and the score: "l1" (the paper's), "l2", "l2_squared", "linf", "mean_absolute",
+        "mean_squared", "rbf", "cosine" or, for images, "ssim".
+    likely
+        Share of the prior, between 0 and 1, that the search may end in: z is put back to its lengths at the start and
+        after every step. None accepts every z. It needs the prior "normal", as "fm_latent" does.
     """
 
     steps: int = 200
     search_rates: Sequence[float] = (0.2, 0.05, 0.01)
     search_until: Sequence[int] = (100, 160)
     restarts: int = 1
+    residual_distance: str = "l1"
+    likely: float | None = None
 
     info = Info("GAN and a latent search for each row", "Schlegl et al., IPMI 2017", 2017, ("search",), "search")
     scores = {
         "fm": {"residual": 0.9, "feature": 0.1},
         "sigma": {"residual": 0.9, "cross_entropy": 0.1},
+        "fm_latent": {"residual": 0.8, "feature": 0.1, "latent": 0.1},
     }
     limits = {
         **PlainGAN.limits,
@@ -80,6 +99,8 @@ class AnoGAN(PlainGAN):
         "search_rates": Several(RATE, least=1),
         "search_until": Several(Limit(0, whole=True)),
         "restarts": Limit(1, whole=True),
+        "residual_distance": ROW_DISTANCE,
+        "likely": Limit(0, 1, open_low=True, open_high=True, none=True),
     }
     cut_rows: ClassVar[int] = 500
 
@@ -90,6 +111,10 @@ class AnoGAN(PlainGAN):
     def stages(self) -> list[Stage]:
         """A plain GAN."""
         self.schedule()  # refuses rates and bounds that do not fit before anything is trained
+        if self.likely is not None:
+            needs_normal(f"likely={self.likely!r}", self.prior)
+        if "latent" in weights_of(self.scores, self.score_kind):
+            needs_normal(f"score_kind={self.score_kind!r}", self.prior)
         return [self.gan]
 
     def code(self, nets: Any, x: Tensor) -> Tensor:
@@ -101,7 +126,8 @@ class AnoGAN(PlainGAN):
             return torch.stack([weight * parts[name] for name, weight in weights.items()]).sum(0)
 
         # f(x) stands still during the search and is computed once.
-        return search(loss, (x, nets.discriminator(x)[1]), nets.search.starts, self.schedule())[0]
+        accept = Likely(self.likely) if self.likely is not None else None
+        return search(loss, (x, nets.discriminator(x)[1]), nets.search.starts, self.schedule(), accept)[0]
 
     def schedule(self) -> Schedule:
         """Rates of the search."""
@@ -112,11 +138,12 @@ class AnoGAN(PlainGAN):
         made = nets.generator(z)
         logit, features_made = nets.discriminator(made)
         return {
-            "residual": self.residual(x, made),
+            "residual": self.residual(x, made, self.residual_distance),
             "feature": l1(features, features_made),
             "cross_entropy": cross_entropy(logit, 1.0),
+            "latent": off_shell(z),
         }
 
     def score_parts(self, nets: Any, x: Tensor) -> dict[str, Tensor]:
-        """L_R and both forms of L_D at z*."""
+        """L_R, both forms of L_D and the deviation of ‖z‖₂ (of use under a normal prior) at z*."""
         return self.parts_at(nets, self.code(nets, x), x, nets.discriminator(x)[1])

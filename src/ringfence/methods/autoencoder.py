@@ -26,7 +26,7 @@ from ..detector import Detector
 from ..game import Batch, Player, Stage, Terms
 from ..networks import Family
 from ..registry import Info, register
-from .shared import DISTANCE, encoder_code
+from .shared import ROW_DISTANCE, encoder_code
 
 
 @register("autoencoder")
@@ -38,7 +38,7 @@ class AutoEncoder(Detector):
     ----------
     distance
         Between a row and its reconstruction, in training and in the score: "l1", "l2", "l2_squared", "linf",
-        "mean_absolute" or "mean_squared".
+        "mean_absolute", "mean_squared", "rbf", "cosine" or, for images, "ssim".
     """
 
     distance: str = "l2_squared"
@@ -48,7 +48,7 @@ class AutoEncoder(Detector):
         source="unverified",
     )  # fmt: skip
     scores = {"residual": {"residual": 1.0}}
-    limits = {**Detector.limits, "distance": DISTANCE}
+    limits = {**Detector.limits, "distance": ROW_DISTANCE}
     unused = ("prior",)
 
     def build(self, make: Family) -> dict[str, nn.Module]:

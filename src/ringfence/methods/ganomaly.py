@@ -40,7 +40,7 @@ from ..game import Batch, Player, Stage, Terms
 from ..losses import DISTANCES, Adversary, adversary_named, l1, mean_squared
 from ..networks import Family
 from ..registry import Info, register
-from .shared import ADVERSARY, DISTANCE, encoder_code, judged, judging, weights
+from .shared import ADVERSARY, DISTANCE, ROW_DISTANCE, encoder_code, judged, judging, weights
 
 
 @register("ganomaly")
@@ -80,7 +80,7 @@ class GANomaly(Detector):
         "adversary": ADVERSARY,
         **weights("adversarial_weight", "residual_weight", "code_weight"),
         "adversarial_distance": DISTANCE,
-        "residual_distance": DISTANCE,
+        "residual_distance": ROW_DISTANCE,
         "code_distance": DISTANCE,
     }
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from ..detector import Detector
 from ..game import ROWS, Batch, Optim, Player, Stage, Terms, batches, stream
 from ..limits import Limit, OneOf
-from ..losses import ADVERSARIES, DISTANCES, Adversary, adversary_named
+from ..losses import ADVERSARIES, DISTANCES, IMAGE_DISTANCES, ROW_DISTANCES, Adversary, adversary_named
 from ..networks import Discriminator, Family
 from ..networks.layers import Minibatch
 
@@ -18,7 +18,10 @@ ADVERSARY: OneOf = OneOf(tuple(ADVERSARIES), objects=Adversary)
 """What the hyperparameter `adversary` may be, for every method that has it."""
 
 DISTANCE = OneOf(tuple(DISTANCES))
-"""What a hyperparameter that names a distance may be."""
+"""What a hyperparameter that names a distance of features or latent vectors may be."""
+
+ROW_DISTANCE = OneOf(tuple(ROW_DISTANCES), images=tuple(IMAGE_DISTANCES))
+"""What a hyperparameter that names a distance of rows from their reconstructions may be."""
 
 
 def weights(*names: str) -> dict[str, Limit]:
