@@ -27,6 +27,7 @@ DIGITS = load_digits()
 KINDS = {"table": DIGITS.data[:40], "image": DIGITS.images[:40]}
 # The budget of the checks, which fit some fifty times each.
 SMALL: dict[str, dict[str, Any]] = {
+    "aae": {},
     "alad": {},
     "gan": {},
     "skipganomaly": {},
@@ -69,6 +70,7 @@ def test_method(name: str, kind: str, check: Any) -> None:
 
 # Seconds each on one core.
 BRIEF: dict[str, dict[str, Any]] = {
+    "aae": {},
     "alad": {},
     "gan": {},
     "skipganomaly": {},

@@ -12,6 +12,7 @@ from .exceptions import (
 )
 from .frame import Frame
 from .methods import (
+    AAE,
     ALAD,
     DAGMM,
     DSEBM,
@@ -33,6 +34,7 @@ from .registry import methods
 from .views import Pad, Patches, Resize
 
 __all__ = [
+    "AAE",
     "ALAD",
     "DAGMM",
     "DSEBM",

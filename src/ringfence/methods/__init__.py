@@ -1,5 +1,6 @@
 """One file a method; its import line here registers it."""
 
+from .aae import AAE
 from .alad import ALAD
 from .anogan import AnoGAN
 from .autoencoder import AutoEncoder
@@ -16,6 +17,7 @@ from .skip_ganomaly import SkipGANomaly
 from .vae import VAE
 
 __all__ = [
+    "AAE",
     "ALAD",
     "DAGMM",
     "DSEBM",
