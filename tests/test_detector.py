@@ -24,6 +24,7 @@ from ringfence import (
     VAE,
     AnoGAN,
     AutoEncoder,
+    BadGAN,
     DeepSVDD,
     FAnoGAN,
     FenceGAN,
@@ -46,6 +47,7 @@ ALL = [
     ALAD(**QUICK),
     AnoGAN(**QUICK, **SEARCH),
     AutoEncoder(**QUICK),
+    BadGAN(**QUICK),
     EGBAD(**QUICK),
     FAnoGAN(**QUICK),
     FenceGAN(**QUICK),
@@ -303,7 +305,7 @@ def test_so_few_samples_can_not_be_made(n: int) -> None:
 @pytest.mark.parametrize("det", ALL, ids=lambda d: d.name)
 def test_codes_and_reconstructions_exist_where_the_method_has_them(det: Detector) -> None:
     fitted = clone(det).set_params(latent_dim=4).fit(X)
-    coded = det.name not in ("gan", "fencegan", "deepsvdd", "skipganomaly")
+    coded = det.name not in ("badgan", "gan", "fencegan", "deepsvdd", "skipganomaly")
     assert hasattr(fitted, "encode") == hasattr(fitted, "reconstruct") == coded
     if coded:
         assert fitted.encode(X).shape == (40, 4)

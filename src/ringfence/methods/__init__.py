@@ -4,6 +4,7 @@ from .aae import AAE
 from .alad import ALAD
 from .anogan import AnoGAN
 from .autoencoder import AutoEncoder
+from .badgan import BadGAN
 from .dagmm import DAGMM
 from .deep_svdd import DeepSVDD
 from .dsebm import DSEBM
@@ -27,6 +28,7 @@ __all__ = [
     "VAE",
     "AnoGAN",
     "AutoEncoder",
+    "BadGAN",
     "DeepSVDD",
     "FAnoGAN",
     "FenceGAN",
