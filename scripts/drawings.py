@@ -395,7 +395,9 @@ def _network(made: Drawing, name: str, net: nn.Module, told: Sequence[str]) -> N
             at = _middle(chain, under)
             _chain(made, chain, LABEL + MARGIN, at, fill_of(name))
             middle, under = middle or at, made.height
-        middle = middle or top + 20
+        if not chains:  # weights of a method's own, which no layer table describes
+            middle = top + 20 + height_of((count,)) / 2
+            _box(made, LABEL + MARGIN, middle, (count,), fill_of(name))
     made.add(
         text(MARGIN, middle - 2, said(name), 13, fill_of(name)[1], "start", font_weight="bold"),
         text(MARGIN, middle + 13, f"{count:,} parameters", 10, FAINT, "start"),
