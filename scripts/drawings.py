@@ -389,13 +389,15 @@ def _network(made: Drawing, name: str, net: nn.Module, told: Sequence[str]) -> N
     elif isinstance(net, UNet):
         middle = _unet(made, net, top, fill_of(name))
     else:
-        chains = [m for m in net.modules() if isinstance(m, Network)]
         middle, under = 0.0, top
-        for chain in chains:
+        for chain, copies in chains(net):
             at = _middle(chain, under)
-            _chain(made, chain, LABEL + MARGIN, at, fill_of(name))
+            end = _chain(made, chain, LABEL + MARGIN, at, fill_of(name)) + BOX + 12
+            if copies > 1:
+                made.add(text(end, at + 5, f"× {copies}", 14, anchor="start"))
+                made.reach(end + 40, at)
             middle, under = middle or at, made.height
-        if not chains:  # weights of a method's own, which no layer table describes
+        if not middle:  # weights of a method's own, which no layer table describes
             middle = top + 20 + height_of((count,)) / 2
             _box(made, LABEL + MARGIN, middle, (count,), fill_of(name))
     made.add(
@@ -406,6 +408,13 @@ def _network(made: Drawing, name: str, net: nn.Module, told: Sequence[str]) -> N
     for at, line in enumerate(sources):
         made.add(text(MARGIN, middle + 27 + 13 * at, line, 10, FAINT, "start"))
     made.reach(0, middle + 19 + 13 * len(sources))
+
+
+def chains(net: nn.Module) -> list[tuple[Network, int]]:
+    """Networks within a module, those with the same layers once, with their number."""
+    found = [module for module in net.modules() if isinstance(module, Network)]
+    alike = {(chain.shape, chain.table): chain for chain in reversed(found)}
+    return [(c, sum((o.shape, o.table) == (c.shape, c.table) for o in found)) for c in reversed(alike.values())]
 
 
 def height_of(shape: Shape) -> float:

@@ -11,7 +11,6 @@ import re
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import drawings
 import torch
@@ -194,18 +193,25 @@ def _defaults(cls: type[Detector]) -> list[str]:
 def _networks(nets: Mapping[str, torch.nn.Module]) -> list[str]:
     rows = []
     for name, net in nets.items():
-        parts: Iterable[tuple[str, Any]] = [("", net)]
-        if isinstance(net, Discriminator):
-            branches = [(f" branch {i + 1}", b) for i, b in enumerate(net.branches) if len(net.branches) > 1]
-            parts = [*branches, (" features", net.trunk), (" logit", net.head)]
-        if isinstance(net, UNet):
-            ways = (("down", net.down), ("up", net.up))
-            parts = [(f" {way} {i + 1}", level) for way, levels in ways for i, level in enumerate(levels)]
-        for part, network in parts:
-            if isinstance(network, Network):
-                count = sum(p.numel() for p in network.parameters())
-                rows.append((name + part, " → ".join(_row(r) for r in network.table), f"{count:,}"))
+        for part, network, copies in _parts(net):
+            count = copies * sum(p.numel() for p in network.parameters())
+            table = " → ".join(_row(r) for r in network.table) if isinstance(network, Network) else "weights of its own"
+            rows.append((name + part, table, f"{count:,}"))
     return _markdown(("network", "layers", "parameters"), rows)
+
+
+def _parts(net: torch.nn.Module) -> list[tuple[str, torch.nn.Module, int]]:
+    """What a network consists of: an end of its name, the part, and how many there are alike."""
+    if isinstance(net, Discriminator):
+        branches = [(f" branch {i + 1}", b, 1) for i, b in enumerate(net.branches) if len(net.branches) > 1]
+        return [*branches, (" features", net.trunk, 1), (" logit", net.head, 1)]
+    if isinstance(net, UNet):
+        ways = (("down", net.down), ("up", net.up))
+        return [(f" {way} {i + 1}", level, 1) for way, levels in ways for i, level in enumerate(levels)]
+    found: list[tuple[str, torch.nn.Module, int]] = [
+        (f" × {copies}" if copies > 1 else "", chain, copies) for chain, copies in drawings.chains(net)
+    ]
+    return found or ([("", net, 1)] if any(True for _ in net.parameters()) else [])
 
 
 def _row(row: Row) -> str:
