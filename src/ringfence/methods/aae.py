@@ -57,7 +57,8 @@ def off_the_box(z: Tensor) -> Tensor:
 
 def off_the_sphere(z: Tensor) -> Tensor:
     """Half the squared distance to the sphere of radius √d; (n, d) → (n,)."""
-    return 0.5 * (torch.linalg.vector_norm(z, dim=1) - math.sqrt(z.shape[1])).square()
+    length: Tensor = torch.linalg.vector_norm(z, dim=1)
+    return 0.5 * (length - math.sqrt(z.shape[1])).square()
 
 
 UNLIKELY: dict[str, Callable[[Tensor], Tensor]] = {
