@@ -257,3 +257,9 @@ def test_figures_of_generators_have_a_table_where_there_are_some() -> None:
     assert row_of(table, "gan")[4:] == [".125", ".750", ".500", ".800", ".900"]
     assert "| vae" not in table
     assert "Generated rows" not in render_text([record()])
+
+
+def test_methods_below_80_are_named() -> None:
+    text = render_text([record(0.79), record(0.81, method="vae"), record(0.3, method="pca", role="baseline")])
+    assert "- below .800: gan .790; pages of the methods say why, where it is known" in text
+    assert "below" not in render_text([record(0.81)])

@@ -13,6 +13,9 @@ from .records import CUT, FIGURES, Gain, Name, Place, Record, Row, Section, Spre
 LEAST_GAIN = 0.10
 """AUROC that training must add, or the method is named as one that did not clearly learn."""
 
+LOW = 0.80
+"""AUROC below which a method is named, so that nobody takes it for a working one unread."""
+
 PIXEL_FIGURES = {"pixel_auroc": "AUROC", "pro": "PRO", "pixel_ap": "AP"}
 """Keys of `ringfence.pixels.evaluate_pixels` and their heads."""
 
@@ -219,7 +222,8 @@ def score_kind(record: Record) -> str | None:
 def notes(section: Section) -> list[str]:
     """Say what the tables can't: who searched, who did not learn, what failed, which means lack a case or seed."""
     budgets = [f"budget {letter}: {budget}" for budget, letter in section.budgets.items()]
-    return [*budgets, *_searching(section), *_learning(section), *_failures(section), *_gaps(section)]
+    told = (_searching, _learning, _low, _failures, _gaps)
+    return [*budgets, *(line for tell in told for line in tell(section))]
 
 
 def _searching(section: Section) -> list[str]:
@@ -245,6 +249,12 @@ def _learning(section: Section) -> list[str]:
         for row, gain in weak
     ]
     return lines + ([f"no untrained run to compare with: {', '.join(alone)}"] if alone else [])
+
+
+def _low(section: Section) -> list[str]:
+    trained = [(row, row.metric("auroc").mean) for row in section.rows if row.name.role == "trained"]
+    low = [f"{row.name.label} {share(mean).text}" for row, mean in trained if mean < LOW]
+    return [f"below {share(LOW).text}: {', '.join(low)}; pages of the methods say why, where it is known"] if low else []
 
 
 def _failures(section: Section) -> list[str]:
