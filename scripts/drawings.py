@@ -390,7 +390,7 @@ def _network(made: Drawing, name: str, net: nn.Module, told: Sequence[str]) -> N
         middle = _unet(made, net, top, fill_of(name))
     else:
         middle, under = 0.0, top
-        for chain, copies in chains(net):
+        for chain, copies, _ in chains(net):
             at = _middle(chain, under)
             end = _chain(made, chain, LABEL + MARGIN, at, fill_of(name)) + BOX + 12
             if copies > 1:
@@ -410,11 +410,21 @@ def _network(made: Drawing, name: str, net: nn.Module, told: Sequence[str]) -> N
     made.reach(0, middle + 19 + 13 * len(sources))
 
 
-def chains(net: nn.Module) -> list[tuple[Network, int]]:
-    """Networks within a module, those with the same layers once, with their number."""
-    found = [module for module in net.modules() if isinstance(module, Network)]
-    alike = {(chain.shape, chain.table): chain for chain in reversed(found)}
-    return [(c, sum((o.shape, o.table) == (c.shape, c.table) for o in found)) for c in reversed(alike.values())]
+def chains(net: nn.Module) -> list[tuple[Network, int, int]]:
+    """Networks within a module, those with the same layers once: how many there are, and parameters of all of them."""
+    found: dict[Any, list[Network]] = {}
+    for module in net.modules():
+        if isinstance(module, Network):
+            found.setdefault((module.shape, module.table), []).append(module)
+    return [
+        (
+            alike[0],
+            # Several networks may also share modules, with an axis of their own in every weight.
+            len(alike) * max((getattr(layer, "members", 1) for layer in alike[0].layers), default=1),
+            sum(p.numel() for chain in alike for p in chain.parameters()),
+        )
+        for alike in found.values()
+    ]
 
 
 def height_of(shape: Shape) -> float:

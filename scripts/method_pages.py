@@ -9,7 +9,7 @@ those, not the pages. tests/test_docs.py holds that the committed pages and draw
 import math
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import drawings
@@ -193,25 +193,26 @@ def _defaults(cls: type[Detector]) -> list[str]:
 def _networks(nets: Mapping[str, torch.nn.Module]) -> list[str]:
     rows = []
     for name, net in nets.items():
-        for part, network, copies in _parts(net):
-            count = copies * sum(p.numel() for p in network.parameters())
+        for part, network, count in _parts(net):
             table = " → ".join(_row(r) for r in network.table) if isinstance(network, Network) else "weights of its own"
             rows.append((name + part, table, f"{count:,}"))
     return _markdown(("network", "layers", "parameters"), rows)
 
 
 def _parts(net: torch.nn.Module) -> list[tuple[str, torch.nn.Module, int]]:
-    """What a network consists of: an end of its name, the part, and how many there are alike."""
+    """What a network consists of: an end of its name, the part, and its parameters."""
+    parts: list[tuple[str, torch.nn.Module]] = []
     if isinstance(net, Discriminator):
-        branches = [(f" branch {i + 1}", b, 1) for i, b in enumerate(net.branches) if len(net.branches) > 1]
-        return [*branches, (" features", net.trunk, 1), (" logit", net.head, 1)]
+        branches = [(f" branch {i + 1}", b) for i, b in enumerate(net.branches) if len(net.branches) > 1]
+        parts = [*branches, (" features", net.trunk), (" logit", net.head)]
     if isinstance(net, UNet):
         ways = (("down", net.down), ("up", net.up))
-        return [(f" {way} {i + 1}", level, 1) for way, levels in ways for i, level in enumerate(levels)]
-    found: list[tuple[str, torch.nn.Module, int]] = [
-        (f" × {copies}" if copies > 1 else "", chain, copies) for chain, copies in drawings.chains(net)
-    ]
-    return found or ([("", net, 1)] if any(True for _ in net.parameters()) else [])
+        parts = [(f" {way} {i + 1}", level) for way, levels in ways for i, level in enumerate(levels)]
+    if parts:
+        return [(end, part, sum(p.numel() for p in part.parameters())) for end, part in parts]
+    found = [(f" × {copies}" if copies > 1 else "", chain, count) for chain, copies, count in drawings.chains(net)]
+    count = sum(p.numel() for p in net.parameters())
+    return [*found] or ([("", net, count)] if count else [])
 
 
 def _row(row: Row) -> str:
@@ -295,7 +296,7 @@ def _reached(name: str, found: list[tuple[str, Section]]) -> list[str]:
     return lines or ["No records yet."]
 
 
-def _markdown(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+def _markdown(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
     table = [heads, tuple("---" for _ in heads), *rows]
     return [f"| {' | '.join(cells)} |" for cells in table]
 

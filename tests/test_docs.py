@@ -11,10 +11,13 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+import torch
 
 from ringfence import cli, methods
 from ringfence.checks import CHECKS
 from ringfence.game import Statistic
+from ringfence.networks import INITIALISERS, Maker
+from ringfence.networks.tables import Network, Row
 
 ROOT = Path(__file__).resolve().parent.parent
 ROWS = np.random.default_rng(0).normal(size=(16, 64))
@@ -72,6 +75,14 @@ def test_the_flow_of_a_drawing_is_that_of_the_formulas(script: ModuleType) -> No
     flow, _ = script.drawings.flow_of(methods()["anogan"](), (64,))
     assert ("z", "generator") in flow.scoring  # what the search moves
     assert all(target != "generator" for source, target in flow.scoring if source != "z")
+
+
+def test_networks_alike_are_drawn_once_with_their_number(script: ModuleType) -> None:
+    make = Maker(INITIALISERS["he"], [torch.Generator()], lambda count: torch.zeros(count, 4))
+    tables = [[Row("dense", 3)], [Row("dense", 3)], [Row("dense", 2)]]
+    nets = torch.nn.ModuleList([Network(table, (4,), make) for table in tables])
+    found = [(copies, count) for _, copies, count in script.drawings.chains(nets)]
+    assert found == [(2, 2 * (4 * 3 + 3)), (1, 4 * 2 + 2)]
 
 
 def test_notes_on_every_method_have_their_five_headings_and_say_something(script: ModuleType) -> None:
