@@ -42,6 +42,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "fanogan": {},
     "fencegan": {"pretrain_epochs": 1},
     "ocgan": {"mine_from": 0.5, "mine_steps": 2},
+    "sogaal": {"stop": 0.6},
     "anogan": {"steps": 4, "search_rates": (0.1, 0.05), "search_until": (2,), "restarts": 2},
 }
 
@@ -85,6 +86,7 @@ BRIEF: dict[str, dict[str, Any]] = {
     "egbad": {},
     "fanogan": {},
     "fencegan": {},
+    "sogaal": {},
     "ocgan": {},
     "anogan": {"steps": 60, "search_rates": (0.1, 0.03), "search_until": (40,), "restarts": 1},
 }

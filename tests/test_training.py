@@ -152,6 +152,24 @@ def test_players_play_in_turn_repeat_and_pause() -> None:
     assert turns == ["d0", "r0", "r0", "d1", "r1", "r1", "d2", "r2", "r2", "g2", "d3", "r3", "r3"]
 
 
+def test_a_player_moves_until_its_share_of_the_stage_is_over_also_within_an_epoch() -> None:
+    turns: list[str] = []
+
+    def noting(name: str) -> Loss:
+        def loss(nets: Any, batch: Batch) -> dict[str, Tensor]:
+            turns.append(f"{name}{batch.step}")
+            return {"none": nets.a.value.expand(len(batch.x))}
+
+        return loss
+
+    players = (
+        Player(("a",), noting("d"), Optim("sgd")),
+        Player(("a",), noting("g"), Optim("sgd"), until=0.5, name="g"),
+    )
+    play(Run(game([Stage(players)], 8), Nets({"a": Point()})))
+    assert turns == ["d0", "g0", "d1", "g1", "d2", "d3"]
+
+
 def test_after_is_called_when_its_player_has_moved() -> None:
     found: list[float] = []
 

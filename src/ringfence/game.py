@@ -168,6 +168,8 @@ class Player:
         Under which its terms are logged; the first network's by default.
     repeat, every
         Moves per turn; a turn every so many steps.
+    until
+        Share of the stage after which it moves no more, while the others go on; above 0, at most 1.
     after
         Called with the networks after each move (weight clipping and the like).
     others
@@ -184,6 +186,7 @@ class Player:
     name: str = ""
     repeat: int = 1
     every: int = 1
+    until: float = 1.0
     after: Callable[[Any], None] | None = None
     others: str = "batch"
     own_rows: bool = False

@@ -236,7 +236,7 @@ def _epoch(run: Run) -> Iterator[None]:
         shared = run.rows(-1, start, stop)
         progress = (run.epoch + run.position / len(bounds)) / epochs
         for i, seat in enumerate(run.seats):
-            if (run.steps + 1) % seat.player.every:
+            if (run.steps + 1) % seat.player.every or progress >= seat.player.until:
                 continue
             x = run.rows(i, start, stop) if seat.player.own_rows else shared
             batch = Batch(x, run.epoch, run.steps, progress, len(game.seeds), run.draw, run.gauss)

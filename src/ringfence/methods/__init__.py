@@ -15,6 +15,7 @@ from .gan import GAN
 from .ganomaly import GANomaly
 from .ocgan import OCGAN
 from .skip_ganomaly import SkipGANomaly
+from .sogaal import SOGAAL
 from .vae import VAE
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "EGBAD",
     "GAN",
     "OCGAN",
+    "SOGAAL",
     "VAE",
     "AnoGAN",
     "AutoEncoder",

@@ -1,7 +1,7 @@
 """What several methods have in common, each thing once: hyperparameters, the plain GAN game, hooks."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ..detector import Detector
 from ..game import ROWS, Batch, Optim, Player, Stage, Terms, batches, stream
-from ..limits import Limit, OneOf
+from ..limits import Limit, OneOf, Rule
 from ..losses import ADVERSARIES, DISTANCES, IMAGE_DISTANCES, ROW_DISTANCES, Adversary, adversary_named
 from ..networks import Discriminator, Family
 from ..networks.layers import Minibatch
@@ -22,6 +22,12 @@ DISTANCE = OneOf(tuple(DISTANCES))
 
 ROW_DISTANCE = OneOf(tuple(ROW_DISTANCES), images=tuple(IMAGE_DISTANCES))
 """What a hyperparameter that names a distance of rows from their reconstructions may be."""
+
+
+STOPPING: dict[str, Rule] = {"stop": Limit(0, 1, open_low=True), "generator_lr": Limit(0, open_low=True, none=True)}
+"""Limits of what `stopping_stage` takes."""
+
+Loss = Callable[[Any, Batch], Terms]
 
 
 def weights(*names: str) -> dict[str, Limit]:
@@ -81,13 +87,27 @@ GENERATOR_LOSSES: dict[str, Callable[[Adversary, Any, Batch], Terms]] = {
 def gan_stage(adversary: Adversary, optim: Optim, every: int = 1, generator_loss: str = "adversary") -> Stage:
     """The game of Eq. 1 and 2: D, then G in every so many steps, each with an optimiser of its own."""
 
-    def judge(nets: Any, batch: Batch) -> Terms:
-        return judged(adversary, nets.discriminator, (batch.x,), (nets.generator(batch.noise()),))
-
     def imitate(nets: Any, batch: Batch) -> Terms:
         return GENERATOR_LOSSES[generator_loss](adversary, nets, batch)
 
+    judge = against_noise(adversary)
     return Stage((judging(adversary, judge, optim), Player(("generator",), imitate, optim, every=every)))
+
+
+def stopping_stage(imitate: Loss, optim: Optim, generator_lr: float | None, stop: float) -> Stage:
+    """SO-GAAL's game: D, then G at a rate of its own until `stop` is over; D goes on alone."""
+    slower = optim if generator_lr is None else replace(optim, lr=generator_lr)
+    judge = judging("non_saturating", against_noise(adversary_named("non_saturating")), optim)
+    return Stage((judge, Player(("generator",), imitate, slower, until=stop)))
+
+
+def against_noise(adversary: Adversary) -> Loss:
+    """D's loss in a game for x and G(z), on fresh noise."""
+
+    def judge(nets: Any, batch: Batch) -> Terms:
+        return judged(adversary, nets.discriminator, (batch.x,), (nets.generator(batch.noise()),))
+
+    return judge
 
 
 def judged(adversary: Adversary, judge: Discriminator, real: Sequence[Tensor], fake: Sequence[Tensor]) -> Terms:
