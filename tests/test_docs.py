@@ -103,6 +103,11 @@ def test_tests_and_checks_that_the_documents_name_are_there(page: Path) -> None:
     for path, name in re.findall(r"(tests/\w+\.py)::(\w+)", page.read_text()):
         assert (ROOT / path).exists(), f"{page.name} names {path}"
         assert f"def {name}(" in (ROOT / path).read_text(), f"{page.name} names {path}::{name}"
+    defined = {
+        name for path in (ROOT / "tests").glob("*.py") for name in re.findall(r"def (test_\w+)", path.read_text())
+    }
+    for name in re.findall(r"`(test_\w+)`", page.read_text()):
+        assert name in defined, f"{page.name} names {name}"
     known = {check.__name__ for check in CHECKS}
     for name in re.findall(r"ringfence\.checks\.(check_\w+)", page.read_text()):
         assert name in known | {"check_detector"}, f"{page.name} names {name}"
