@@ -29,6 +29,7 @@ from ringfence import (
     FAnoGAN,
     FenceGAN,
     GANomaly,
+    GoodBadGAN,
     SkipGANomaly,
     methods,
 )
@@ -53,6 +54,7 @@ ALL = [
     FenceGAN(**QUICK),
     GAN(**QUICK),
     GANomaly(**QUICK),
+    GoodBadGAN(**QUICK),
     OCGAN(**QUICK),
     SkipGANomaly(**QUICK),
     VAE(**QUICK),
@@ -305,7 +307,7 @@ def test_so_few_samples_can_not_be_made(n: int) -> None:
 @pytest.mark.parametrize("det", ALL, ids=lambda d: d.name)
 def test_codes_and_reconstructions_exist_where_the_method_has_them(det: Detector) -> None:
     fitted = clone(det).set_params(latent_dim=4).fit(X)
-    coded = det.name not in ("badgan", "gan", "fencegan", "deepsvdd", "skipganomaly")
+    coded = det.name not in ("badgan", "gan", "goodbadgan", "fencegan", "deepsvdd", "skipganomaly")
     assert hasattr(fitted, "encode") == hasattr(fitted, "reconstruct") == coded
     if coded:
         assert fitted.encode(X).shape == (40, 4)

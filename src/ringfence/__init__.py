@@ -28,6 +28,7 @@ from .methods import (
     FAnoGAN,
     FenceGAN,
     GANomaly,
+    GoodBadGAN,
     SkipGANomaly,
 )
 from .persist import load
@@ -53,6 +54,7 @@ __all__ = [
     "FenceGAN",
     "Frame",
     "GANomaly",
+    "GoodBadGAN",
     "InvalidData",
     "InvalidModel",
     "InvalidParameter",

@@ -254,7 +254,9 @@ def _learning(section: Section) -> list[str]:
 def _low(section: Section) -> list[str]:
     trained = [(row, row.metric("auroc").mean) for row in section.rows if row.name.role == "trained"]
     low = [f"{row.name.label} {share(mean).text}" for row, mean in trained if mean < LOW]
-    return [f"below {share(LOW).text}: {', '.join(low)}; pages of the methods say why, where it is known"] if low else []
+    return (
+        [f"below {share(LOW).text}: {', '.join(low)}; pages of the methods say why, where it is known"] if low else []
+    )
 
 
 def _failures(section: Section) -> list[str]:

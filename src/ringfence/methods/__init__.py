@@ -13,6 +13,7 @@ from .fanogan import FAnoGAN
 from .fence_gan import FenceGAN
 from .gan import GAN
 from .ganomaly import GANomaly
+from .good_bad_gan import GoodBadGAN
 from .ocgan import OCGAN
 from .skip_ganomaly import SkipGANomaly
 from .sogaal import SOGAAL
@@ -35,5 +36,6 @@ __all__ = [
     "FAnoGAN",
     "FenceGAN",
     "GANomaly",
+    "GoodBadGAN",
     "SkipGANomaly",
 ]

@@ -29,33 +29,15 @@ Differs from the paper in:
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from ..detector import Detector
 from ..game import OPTIMISERS, Batch, Optim, Player, Stage, Terms
 from ..limits import Flag, Limit, OneOf
-from ..losses import DISTANCES, cross_entropy
+from ..losses import cross_entropy
 from ..networks import Family
 from ..registry import Info, register
-from .shared import doubt
-
-# Keeps Eq. 4 finite when all generated rows fall together.
-COLLAPSED = 1e-6
-
-
-def log_distance(logit: Tensor, alpha: float, clamp: float) -> Tensor:
-    """Eq. 3 for each row: log max(|α − σ(logit)|, clamp)."""
-    return (alpha - torch.sigmoid(logit)).abs().clamp_min(clamp).log()
-
-
-def cross_entropy_to(logit: Tensor, alpha: float, clamp: float) -> Tensor:
-    """Cross-entropy of D(G(z)) to α for each row, as the released code has it; it needs no clamp."""
-    return cross_entropy(logit, alpha)
-
-
-DISPERSIONS = {name: DISTANCES[name] for name in ("l2", "l1", "linf")}
-ENCIRCLEMENTS = {"log_distance": log_distance, "cross_entropy": cross_entropy_to}
+from .shared import FENCE, doubt, surrounding
 
 
 @register("fencegan")
@@ -103,12 +85,8 @@ class FenceGAN(Detector):
     scores = {"discriminator": {"discriminator": 1.0}}
     limits = {
         **Detector.limits,
-        "alpha": Limit(0, 1, open_low=True, open_high=True),
-        "beta": Limit(0),
+        **FENCE,
         "gamma": Limit(0, 1, open_low=True),
-        "encirclement": OneOf(tuple(ENCIRCLEMENTS)),
-        "clamp": Limit(0, 1, open_low=True, open_high=True),
-        "dispersion": OneOf(tuple(DISPERSIONS)),
         "pretrain_epochs": Limit(0, whole=True),
         "apart": Flag(),
         "discriminator_lr": Limit(0, open_low=True, none=True),
@@ -138,17 +116,7 @@ class FenceGAN(Detector):
 
     def generator_loss(self, nets: Any, batch: Batch) -> Terms:
         """Eq. 5."""
-        made = nets.generator(batch.noise())
-        encircle = ENCIRCLEMENTS[self.encirclement]
-        return {
-            "encirclement": encircle(nets.discriminator(made)[0], self.alpha, self.clamp),
-            "dispersion": self.beta * batch.whole(self.inverse_spread, made),
-        }
-
-    def inverse_spread(self, made: Tensor) -> Tensor:
-        """Eq. 4 for one batch, (b, …) → (): the inverse of the mean distance from the batch's centre."""
-        centre = made.mean(0, keepdim=True).expand_as(made)
-        return 1.0 / (DISPERSIONS[self.dispersion](made, centre).mean() + COLLAPSED)
+        return surrounding(self, nets.discriminator, nets.generator(batch.noise()), batch)
 
     def discriminator_loss(self, nets: Any, batch: Batch) -> Terms:
         """Eq. 6."""

@@ -10,7 +10,15 @@ from torch import Tensor, nn
 from ..detector import Detector
 from ..game import ROWS, Batch, Optim, Player, Stage, Terms, batches, stream
 from ..limits import Limit, OneOf, Rule
-from ..losses import ADVERSARIES, DISTANCES, IMAGE_DISTANCES, ROW_DISTANCES, Adversary, adversary_named
+from ..losses import (
+    ADVERSARIES,
+    DISTANCES,
+    IMAGE_DISTANCES,
+    ROW_DISTANCES,
+    Adversary,
+    adversary_named,
+    cross_entropy,
+)
 from ..networks import Discriminator, Family
 from ..networks.layers import Minibatch
 
@@ -164,3 +172,44 @@ class PlainGAN(Detector):
         chosen = torch.randperm(count, generator=stream(self.seed_, ROWS, 1))[: Minibatch.REFERENCE]
         others = count / batches(count, self.batch_size) - 1
         nets.discriminator.remember(rows.index_select(0, chosen.to(rows.device)), others=others)
+
+
+# Keeps Eq. 4 of Fence GAN finite when all generated rows fall together.
+COLLAPSED = 1e-6
+
+
+def log_distance(logit: Tensor, alpha: float, clamp: float) -> Tensor:
+    """Eq. 3 of Fence GAN for each row: log max(|α − σ(logit)|, clamp)."""
+    return (alpha - torch.sigmoid(logit)).abs().clamp_min(clamp).log()
+
+
+def cross_entropy_to(logit: Tensor, alpha: float, clamp: float) -> Tensor:
+    """Cross-entropy of D(G(z)) to α for each row, as Fence GAN's released code has it; it needs no clamp."""
+    return cross_entropy(logit, alpha)
+
+
+DISPERSIONS = {name: DISTANCES[name] for name in ("l2", "l1", "linf")}
+ENCIRCLEMENTS = {"log_distance": log_distance, "cross_entropy": cross_entropy_to}
+FENCE: dict[str, Rule] = {
+    "alpha": Limit(0, 1, open_low=True, open_high=True),
+    "beta": Limit(0),
+    "encirclement": OneOf(tuple(ENCIRCLEMENTS)),
+    "clamp": Limit(0, 1, open_low=True, open_high=True),
+    "dispersion": OneOf(tuple(DISPERSIONS)),
+}
+"""What the hyperparameters of a generator that surrounds normal rows may be."""
+
+
+def inverse_spread(made: Tensor, distance: str = "l2") -> Tensor:
+    """Eq. 4 of Fence GAN for one batch, (b, …) → (): the inverse of the mean distance from the batch's centre."""
+    centre = made.mean(0, keepdim=True).expand_as(made)
+    return 1.0 / (DISPERSIONS[distance](made, centre).mean() + COLLAPSED)
+
+
+def surrounding(self: Any, judge: Discriminator, made: Tensor, batch: Batch) -> Terms:
+    """Eq. 5 of Fence GAN on generated rows, for a method that has the hyperparameters of `FENCE`."""
+    encircle = ENCIRCLEMENTS[self.encirclement]
+    return {
+        "encirclement": encircle(judge(made)[0], self.alpha, self.clamp),
+        "dispersion": self.beta * batch.whole(lambda each: inverse_spread(each, self.dispersion), made),
+    }
