@@ -41,6 +41,7 @@ BESIDE = (
 
 COSTS = {
     "one pass": "a row goes once through the networks of its score.",
+    "jacobian": "a row goes through a network of its score once for each latent value.",
     "search": "every row takes a search of its own, many passes there and back.",
 }
 """What the classes of `Info.cost` mean."""

@@ -20,6 +20,7 @@ from ringfence import (
     DAGMM,
     EGBAD,
     GAN,
+    GPND,
     OCGAN,
     VAE,
     AnoGAN,
@@ -55,6 +56,7 @@ ALL = [
     GAN(**QUICK),
     GANomaly(**QUICK),
     GoodBadGAN(**QUICK),
+    GPND(**QUICK),
     OCGAN(**QUICK),
     SkipGANomaly(**QUICK),
     VAE(**QUICK),
@@ -62,7 +64,7 @@ ALL = [
     DeepSVDD(**QUICK),
 ]
 # Of the part `residual`, where a method has another one than l1 and no say in it.
-OWN_DISTANCES = {"fanogan": "mean_squared", "ocgan": "mean_squared"}
+OWN_DISTANCES = {"fanogan": "mean_squared", "gpnd": "l2", "ocgan": "mean_squared"}
 
 
 @pytest.mark.filterwarnings("ignore::ringfence.preprocess.ConstantColumns")

@@ -28,6 +28,7 @@ ALLOWED = {
     "inversion": {"exceptions", "limits"},
     "similarity": set(),
     "losses": {"exceptions", "limits", "similarity"},
+    "manifold": set(),
     "preprocess": {"exceptions"},
     "presets": {"exceptions"},
     "chunks": {"progress"},
@@ -64,8 +65,8 @@ ALLOWED = {
         "signs", "threshold", "views", "picture_rows",
     },
     "methods": {
-        "chunks", "detector", "exceptions", "game", "inversion", "limits", "losses", "networks", "registry",
-        "scoring",
+        "chunks", "detector", "exceptions", "game", "inversion", "limits", "losses", "manifold", "networks",
+        "registry", "scoring",
     },
     "configure": {"detector", "exceptions", "limits", "losses", "registry"},
     "checks": {"detector", "game", "limits", "losses", "persist", "preprocess", "training"},

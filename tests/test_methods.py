@@ -42,6 +42,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "egbad": {},
     "fanogan": {},
     "fencegan": {"pretrain_epochs": 1},
+    "gpnd": {},
     "ocgan": {"mine_from": 0.5, "mine_steps": 2},
     "sogaal": {"stop": 0.6},
     "anogan": {"steps": 4, "search_rates": (0.1, 0.05), "search_until": (2,), "restarts": 2},
@@ -89,6 +90,7 @@ BRIEF: dict[str, dict[str, Any]] = {
     "fanogan": {},
     "fencegan": {},
     "sogaal": {},
+    "gpnd": {},
     "ocgan": {},
     "anogan": {"steps": 60, "search_rates": (0.1, 0.03), "search_until": (40,), "restarts": 1},
 }

@@ -25,7 +25,7 @@ class Info:
     needs
         What it needs beside a generator and a discriminator: "search", "encoder", "stages".
     cost
-        Class of the cost of scoring a row: "one pass" or "search".
+        Class of the cost of scoring a row: "one pass", "jacobian" (a pass for each latent value) or "search".
     source
         "paper and code", "paper", or "unverified" where no text was at hand.
     kinds

@@ -14,6 +14,7 @@ from .fence_gan import FenceGAN
 from .gan import GAN
 from .ganomaly import GANomaly
 from .good_bad_gan import GoodBadGAN
+from .gpnd import GPND
 from .ocgan import OCGAN
 from .skip_ganomaly import SkipGANomaly
 from .sogaal import SOGAAL
@@ -26,6 +27,7 @@ __all__ = [
     "DSEBM",
     "EGBAD",
     "GAN",
+    "GPND",
     "OCGAN",
     "SOGAAL",
     "VAE",
