@@ -117,7 +117,7 @@ class GPND(Detector):
         "bins": Limit(1, whole=True),
     }
 
-    cut_rows: ClassVar[int] = 1_000
+    cut_rows: ClassVar[int] = 500
 
     def build(self, make: Family) -> dict[str, nn.Module]:
         """G, E, D_x, D_z, and what the densities are fitted by."""
