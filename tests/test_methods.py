@@ -29,6 +29,7 @@ KINDS = {"table": DIGITS.data[:40], "image": DIGITS.images[:40]}
 SMALL: dict[str, dict[str, Any]] = {
     "aae": {},
     "alad": {},
+    "alocc": {},
     "gan": {},
     "skipganomaly": {},
     "ganomaly": {},
@@ -76,6 +77,7 @@ def test_method(name: str, kind: str, check: Any) -> None:
 BRIEF: dict[str, dict[str, Any]] = {
     "aae": {},
     "alad": {},
+    "alocc": {},
     "gan": {},
     "skipganomaly": {},
     "ganomaly": {},

@@ -14,6 +14,7 @@ from .frame import Frame
 from .methods import (
     AAE,
     ALAD,
+    ALOCC,
     DAGMM,
     DSEBM,
     EGBAD,
@@ -40,6 +41,7 @@ from .views import Pad, Patches, Resize
 __all__ = [
     "AAE",
     "ALAD",
+    "ALOCC",
     "DAGMM",
     "DSEBM",
     "EGBAD",

@@ -2,6 +2,7 @@
 
 from .aae import AAE
 from .alad import ALAD
+from .alocc import ALOCC
 from .anogan import AnoGAN
 from .autoencoder import AutoEncoder
 from .badgan import BadGAN
@@ -23,6 +24,7 @@ from .vae import VAE
 __all__ = [
     "AAE",
     "ALAD",
+    "ALOCC",
     "DAGMM",
     "DSEBM",
     "EGBAD",
