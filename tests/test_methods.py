@@ -45,6 +45,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "fencegan": {"pretrain_epochs": 1},
     "gpnd": {},
     "ocgan": {"mine_from": 0.5, "mine_steps": 2},
+    "mogaal": {"generators": 3},
     "sogaal": {"stop": 0.6},
     "anogan": {"steps": 4, "search_rates": (0.1, 0.05), "search_until": (2,), "restarts": 2},
 }
@@ -91,6 +92,7 @@ BRIEF: dict[str, dict[str, Any]] = {
     "egbad": {},
     "fanogan": {},
     "fencegan": {},
+    "mogaal": {},
     "sogaal": {},
     "gpnd": {},
     "ocgan": {},

@@ -109,7 +109,7 @@ def gaussian(x: Tensor, mean: Tensor, deviation: Tensor, heads: Sequence[tuple[i
     return each[:, : heads[0][0]].sum(1) + categories(x, mean, heads)
 
 
-def cross_entropy(logit: Tensor, target: float) -> Tensor:
+def cross_entropy(logit: Tensor, target: float | Tensor) -> Tensor:
     """−target · log σ(logit) − (1 − target) · log(1 − σ(logit)), one value a row."""
     return F.softplus(logit) - target * logit
 

@@ -16,6 +16,7 @@ from .gan import GAN
 from .ganomaly import GANomaly
 from .good_bad_gan import GoodBadGAN
 from .gpnd import GPND
+from .mogaal import MOGAAL
 from .ocgan import OCGAN
 from .skip_ganomaly import SkipGANomaly
 from .sogaal import SOGAAL
@@ -30,6 +31,7 @@ __all__ = [
     "EGBAD",
     "GAN",
     "GPND",
+    "MOGAAL",
     "OCGAN",
     "SOGAAL",
     "VAE",

@@ -103,7 +103,7 @@ def gan_stage(adversary: Adversary, optim: Optim, every: int = 1, generator_loss
 
 
 def stopping_stage(imitate: Loss, optim: Optim, generator_lr: float | None, stop: float) -> Stage:
-    """SO-GAAL's game: D, then G at a rate of its own until `stop` is over; D goes on alone."""
+    """SO-GAAL's and MO-GAAL's game: D, then G at a rate of its own until `stop` is over; D goes on alone."""
     slower = optim if generator_lr is None else replace(optim, lr=generator_lr)
     judge = judging("non_saturating", against_noise(adversary_named("non_saturating")), optim)
     return Stage((judge, Player(("generator",), imitate, slower, until=stop)))

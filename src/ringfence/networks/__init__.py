@@ -2,6 +2,7 @@
 
 from .dcgan import DCGAN
 from .family import Family, Layers
+from .generators import Generators, turns
 from .layers import INITIALISERS, Offset, untracked
 from .mlp import MLP
 from .tables import JOINS, Discriminator, Maker, Network, Row, Shape, Table
@@ -14,6 +15,7 @@ __all__ = [
     "MLP",
     "Discriminator",
     "Family",
+    "Generators",
     "Layers",
     "Maker",
     "Network",
@@ -23,6 +25,7 @@ __all__ = [
     "Table",
     "UNet",
     "family_for",
+    "turns",
     "untracked",
 ]
 

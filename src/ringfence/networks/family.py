@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..exceptions import InvalidParameter, unknown_name
+from .generators import Generators
 from .layers import Softmax
 from .tables import Discriminator, Maker, Network, Row, Shape, Table
 from .unet import UNet
@@ -104,6 +105,14 @@ class Family(ABC):
         if self.heads and not plain:
             made.layers.append(Softmax(self.heads))
         return self._ending(made, self.shape)
+
+    def generators(self, count: int, name: str = "generator") -> Generators:
+        """(n, latent_dim) → (n, *shape) by `count` generators of one table in turn, each with weights of its own."""
+        made = Generators(self._table(name, self.generator_table()), self.latent_dim, self.make, count)
+        if self.heads:
+            made.each.layers.append(Softmax(self.heads))
+        self._ending(made.each, self.shape)
+        return made
 
     def discriminator(
         self,

@@ -1,0 +1,49 @@
+"""Several generators as one network: they lie side by side on the layers' member axis and share the rows."""
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from .tables import Maker, Network, Shape, Table
+
+# Batch normalisation needs two rows of each generator, also where the batch has fewer for it.
+LEAST = 2
+
+
+def turns(rows: int, count: int, device: torch.device | str = "cpu") -> Tensor:
+    """Whose turn each row of a batch is, (rows,): 0 … count − 1, then 0 … count − 2, and so on down to 0, and again.
+
+    In a whole cycle generator i has count − i of count · (count + 1) / 2 rows.
+    """
+    cycle = torch.cat([torch.arange(count - short, device=device) for short in range(count)])
+    return cycle.repeat(-(-rows // len(cycle)))[:rows]
+
+
+class Generators(nn.Module):
+    """`count` generators of one table, each with weights of its own: (n, inputs) → (n, *out_shape), row by row in turn.
+
+    All of them run at once on as many rows as the one with most turns has; whoever has fewer is given others' rows too,
+    and what it makes of them is left out.
+    """
+
+    def __init__(self, table: Table, inputs: int, make: Maker, count: int) -> None:
+        super().__init__()
+        self.count, self.members = count, len(make.rngs)
+        copies = replace(make, rngs=[rng for rng in make.rngs for _ in range(count)])
+        self.each = Network(table, (inputs,), copies)
+        self.out_shape: Shape = self.each.out_shape
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Let each row be made by the generator whose turn it is."""
+        rows = len(z) // self.members
+        at = torch.arange(rows, device=z.device)
+        turn = turns(rows, self.count, z.device)
+        # The how-manieth row of its generator each row is.
+        place = (turn[:, None] == torch.arange(self.count, device=z.device)).cumsum(0)[at, turn] - 1
+        most = max(int(place.max()) + 1, LEAST)
+        given = torch.arange(most, device=z.device).remainder(rows).repeat(self.count, 1)
+        given[turn, place] = at
+        noise = z.view(self.members, rows, -1)[:, given.flatten()].flatten(0, 1)
+        made: Tensor = self.each(noise).view(self.members, self.count, most, *self.out_shape)
+        return made[:, turn, place].flatten(0, 1)
