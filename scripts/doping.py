@@ -1,4 +1,4 @@
-"""Measure DOPING: does oversampling rare normal rows by an adversarial autoencoder help a detector?
+"""Measure what DOPING does: normal rows that are rare, oversampled by an adversarial autoencoder.
 
 usage: python scripts/doping.py --out FILE [--data-dir DIR] [--seeds N]
 
