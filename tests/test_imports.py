@@ -25,6 +25,7 @@ ALLOWED = {
     "writing": {"exceptions"},
     "signs": set(),
     "quality": {"exceptions"},
+    "corruption": set(),
     "inversion": {"exceptions", "limits"},
     "similarity": set(),
     "losses": {"exceptions", "limits", "similarity"},
@@ -65,8 +66,8 @@ ALLOWED = {
         "signs", "threshold", "views", "picture_rows",
     },
     "methods": {
-        "chunks", "detector", "exceptions", "game", "inversion", "limits", "losses", "manifold", "networks",
-        "registry", "scoring",
+        "chunks", "corruption", "detector", "exceptions", "game", "inversion", "limits", "losses", "manifold",
+        "networks", "registry", "scoring",
     },
     "configure": {"detector", "exceptions", "limits", "losses", "registry"},
     "checks": {"detector", "game", "limits", "losses", "persist", "preprocess", "training"},

@@ -267,8 +267,10 @@ class Wasserstein(Critic):
     def penalties(self, judge: Judge, real: Sequence[Tensor], fake: Sequence[Tensor]) -> dict[str, Tensor]:
         """λ (‖∇D‖₂ − 1)² halfway between each real and its fake row, over all arguments together.
 
-        The paper draws the place on the line at random; its middle keeps a step free of further noise.
+        The paper draws the place on the line at random; its middle keeps a step free of further noise. None with λ = 0.
         """
+        if not self.penalty:
+            return {}
         between = [((r + f) / 2).detach().requires_grad_() for r, f in zip(real, fake, strict=True)]
         slopes = torch.autograd.grad(judge(*between)[0].sum(), between, create_graph=True)
         norm = torch.cat([s.flatten(1) for s in slopes], 1).norm(dim=1)

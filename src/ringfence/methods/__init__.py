@@ -16,6 +16,7 @@ from .gan import GAN
 from .ganomaly import GANomaly
 from .good_bad_gan import GoodBadGAN
 from .gpnd import GPND
+from .lad import LAD
 from .mogaal import MOGAAL
 from .ocgan import OCGAN
 from .skip_ganomaly import SkipGANomaly
@@ -31,6 +32,7 @@ __all__ = [
     "EGBAD",
     "GAN",
     "GPND",
+    "LAD",
     "MOGAAL",
     "OCGAN",
     "SOGAAL",

@@ -36,14 +36,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..chunks import over
 from ..detector import Detector
 from ..game import Batch, Player, Stage, Statistic, Terms
 from ..limits import Limit, OneOf
 from ..losses import Wasserstein, mean_squared
 from ..networks import Family
 from ..registry import Info, register
-from .shared import encoder_code, gan_stage
+from .shared import encoder_code, gan_stage, mean_logit
 
 
 @register("fanogan")
@@ -132,7 +131,7 @@ class FAnoGAN(Detector):
 
     def finish(self, nets: Any, rows: Any) -> None:
         """Take the mean of D over the training rows."""
-        nets.normal.mean.copy_(over(rows, lambda x: {"logit": nets.discriminator(x)[0]})["logit"].double().mean())
+        nets.normal.mean.copy_(mean_logit(nets, rows))
 
     code = encoder_code
 

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..chunks import over
 from ..detector import Detector
 from ..game import ROWS, Batch, Optim, Player, Stage, Terms, batches, stream
 from ..limits import Limit, OneOf, Rule
@@ -126,6 +127,12 @@ def judged(adversary: Adversary, judge: Discriminator, real: Sequence[Tensor], f
         "fake": adversary.fake(fake_logit),
         **adversary.penalties(judge, real, fake),
     }
+
+
+def mean_logit(nets: Any, rows: Any) -> Tensor:
+    """Mean of D over all training rows, (): what its answers, which are no probabilities, can be set against."""
+    logits = over(rows, lambda x: {"logit": nets.discriminator(x)[0]})["logit"]
+    return logits.double().mean()
 
 
 @dataclass(eq=False, repr=False, kw_only=True)

@@ -121,6 +121,7 @@ class Family(ABC):
         *,
         join: str = "channels",
         spectral: bool = False,
+        bounded: bool = False,
         minibatch: int = 0,
     ) -> Discriminator:
         """(x), (x, z), … → (logit, features); `arguments` spells them as the paper does: "x", "z", "xz", "xx", "zz".
@@ -131,18 +132,21 @@ class Family(ABC):
             How two images are joined ("xx"): one of `ringfence.networks.tables.JOINS`. Other arguments are flattened.
         spectral
             Spectral normalisation of every layer of the family's own tables but the last.
+        bounded
+            And of the last: nothing else may hold the size of the logit then.
         minibatch
             Units of minibatch discrimination behind the features; the method has it `remember` rows in its `finish`.
         """
         shapes = [self.shape if a == "x" else (self.latent_dim,) for a in arguments]
         if len(arguments) == 1:
-            table = self._table(name, self._normed(self.joint_table(arguments), spectral))
+            table = self._table(name, self._normed(self.joint_table(arguments), spectral, last=bounded))
             return Discriminator([()], table, shapes, self.make, minibatch=minibatch)
         given = self._given(name, {})
         alike = len(set(arguments)) == 1  # two of a kind are compared as they are, by layers that see both
         own = [() if alike else self._normed(self.branch_table(a), spectral, last=True) for a in arguments]
         branches = [rows(given[a]) if a in given else table for a, table in zip(arguments, own, strict=True)]
-        joint = rows(given["joint"]) if "joint" in given else self._normed(self.joint_table(arguments), spectral)
+        normed = self._normed(self.joint_table(arguments), spectral, last=bounded)
+        joint = rows(given["joint"]) if "joint" in given else normed
         images = alike and all(len(shape) == 3 for shape in shapes)
         return Discriminator(branches, joint, shapes, self.make, join if images else "flat", minibatch)
 
