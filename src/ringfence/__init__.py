@@ -33,6 +33,7 @@ from .methods import (
     FenceGAN,
     GANomaly,
     GoodBadGAN,
+    MinLGAN,
     SkipGANomaly,
 )
 from .persist import load
@@ -66,6 +67,7 @@ __all__ = [
     "InvalidData",
     "InvalidModel",
     "InvalidParameter",
+    "MinLGAN",
     "MissingExtra",
     "Pad",
     "Patches",

@@ -17,6 +17,7 @@ from .ganomaly import GANomaly
 from .good_bad_gan import GoodBadGAN
 from .gpnd import GPND
 from .lad import LAD
+from .minlgan import MinLGAN
 from .mogaal import MOGAAL
 from .ocgan import OCGAN
 from .skip_ganomaly import SkipGANomaly
@@ -45,5 +46,6 @@ __all__ = [
     "FenceGAN",
     "GANomaly",
     "GoodBadGAN",
+    "MinLGAN",
     "SkipGANomaly",
 ]
