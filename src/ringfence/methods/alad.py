@@ -72,7 +72,7 @@ class ALAD(Detector):
 
     adversary: str | Adversary = "non_saturating"
     dzz: bool = True
-    spectral: bool = False
+    spectral: bool = True
     join: str = "channels"
     own_rows: bool = False
 
