@@ -28,9 +28,9 @@ MADE = "<!-- written by scripts/docs: edit the docstring, the preset, the record
 
 SETTLED = (
     "What the records show is on each page; [records](../../records/README.md) says which command made which. No epoch",
-    "and no threshold is picked on test labels. Some defaults were settled with the AUROC of digits in view: a hidden layer",
-    "in the image networks of all methods, the depth of Skip-GANomaly's U, ALOCC's noise, when the generators of SO-GAAL and",
-    "MO-GAAL stop and how long their noise is, MinLGAN's λ. None was settled with that of KDD99 or of any other set.",
+    "and no threshold is picked on test labels. Some defaults were settled with the AUROC of digits in view: a hidden",
+    "layer in the image networks of all methods, the depth of Skip-GANomaly's U, ALOCC's noise, when the generators of",
+    "SO-GAAL and MO-GAAL stop and how long their noise is, MinLGAN's λ. None was settled with that of another set.",
 )
 """What holds for the records of every method."""
 
