@@ -28,6 +28,7 @@ ALLOWED = {
     "corruption": set(),
     "inversion": {"exceptions", "limits"},
     "similarity": set(),
+    "tuning": {"game"},
     "losses": {"exceptions", "limits", "similarity"},
     "manifold": set(),
     "preprocess": {"exceptions"},
@@ -67,7 +68,7 @@ ALLOWED = {
     },
     "methods": {
         "chunks", "corruption", "detector", "exceptions", "game", "inversion", "limits", "losses", "manifold",
-        "networks", "registry", "scoring",
+        "networks", "registry", "scoring", "tuning",
     },
     "configure": {"detector", "exceptions", "limits", "losses", "registry"},
     "checks": {"detector", "game", "limits", "losses", "persist", "preprocess", "training"},

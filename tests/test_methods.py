@@ -28,6 +28,7 @@ KINDS = {"table": DIGITS.data[:40], "image": DIGITS.images[:40]}
 # The budget of the checks, which fit some fifty times each.
 SMALL: dict[str, dict[str, Any]] = {
     "aae": {},
+    "adgan": {"starts": 2, "steps": 2},
     "alad": {},
     "alocc": {},
     "gan": {},
@@ -79,6 +80,7 @@ def test_method(name: str, kind: str, check: Any) -> None:
 # Seconds each on one core.
 BRIEF: dict[str, dict[str, Any]] = {
     "aae": {},
+    "adgan": {},
     "alad": {},
     "alocc": {},
     "gan": {},

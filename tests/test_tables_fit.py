@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from ringfence import EGBAD, GAN, GPND, MOGAAL, OCGAN, AnoGAN, FenceGAN, load
+from ringfence import ADGAN, EGBAD, GAN, GPND, MOGAAL, OCGAN, AnoGAN, FenceGAN, load
 from ringfence.columns import UnseenValues
 from ringfence.detector import Detector
 from ringfence.exceptions import InvalidData
@@ -20,7 +20,7 @@ from ringfence.intake import ColumnsLeftOut
 from ringfence.losses import residual
 
 N = 120
-METHODS: tuple[type[Detector], ...] = (GAN, FenceGAN, EGBAD, AnoGAN, GPND, MOGAAL, OCGAN)
+METHODS: tuple[type[Detector], ...] = (GAN, FenceGAN, EGBAD, AnoGAN, ADGAN, GPND, MOGAAL, OCGAN)
 LIBRARIES: dict[str, Callable[[dict[str, list[Any]]], Any]] = {
     "pandas": pd.DataFrame,
     "polars": pl.DataFrame,

@@ -13,6 +13,7 @@ from .exceptions import (
 from .frame import Frame
 from .methods import (
     AAE,
+    ADGAN,
     ALAD,
     ALOCC,
     DAGMM,
@@ -43,6 +44,7 @@ from .views import Pad, Patches, Resize
 
 __all__ = [
     "AAE",
+    "ADGAN",
     "ALAD",
     "ALOCC",
     "DAGMM",

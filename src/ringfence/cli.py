@@ -319,7 +319,7 @@ def _parser() -> argparse.ArgumentParser:
     benchmark.add_argument("--seeds", type=int, default=1, metavar="N", help="seeds 0 … N−1 [1]")
     benchmark.add_argument("--out", required=True, type=Path, metavar="DIR")
     benchmark.add_argument("--train-rows", type=int, metavar="N", help="a seeded choice of N training rows [all]")
-    benchmark.add_argument("--test-rows", type=int, metavar="N", help="[all; 1,000 for methods that search]")
+    benchmark.add_argument("--test-rows", type=int, metavar="N", help="[all; 1,000 or fewer for methods that search]")
     benchmark.add_argument("--no-baselines", action="store_true")
     benchmark.add_argument("--workers", type=int, default=1, metavar="N", help="runs at a time [1]")
     add_view(benchmark)

@@ -152,6 +152,8 @@ class Detector(Generative, Signed):
     columns_: Columns | None = field(init=False)
     cut_rows: ClassVar[int] = 10_000
     """Most rows that the cut is measured on, a seeded choice where there are more; fewer for searching methods."""
+    searched_rows: ClassVar[int] = 1_000
+    """Most test rows of a benchmark that names no number, for a method whose scores cost a search (`info.cost`)."""
 
     # ---- what a method says -------------------------------------------------------------------------------------
 

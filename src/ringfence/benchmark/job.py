@@ -20,8 +20,6 @@ from .bench import Bench
 # A quick run takes so many steps at most, at a rate that learns in so few; its record says so.
 QUICK_STEPS = 300
 QUICK_LR = 1e-3
-# Methods that search for every row are judged on so many seeded test rows, unless the caller names a number.
-SEARCHED_ROWS = 1_000
 
 
 @dataclass(frozen=True)
@@ -39,8 +37,8 @@ class Job:
     quick
         A budget of a few hundred steps.
     train_rows, test_rows
-        Seeded choices of so many rows (of pictures in a folder); None takes all (1,000 test rows for methods that
-        search).
+        Seeded choices of so many rows (of pictures in a folder); None takes all (of test rows the method's
+        `searched_rows`, if it searches).
     bench
         The data, where they are no set known by name.
     """
@@ -79,9 +77,11 @@ class Job:
 
     @property
     def judged_rows(self) -> int | None:
-        """Most test rows, None for all."""
-        searches = self.role != "baseline" and method_named(self.method).info.cost == "search"
-        return SEARCHED_ROWS if searches and self.test_rows is None else self.test_rows
+        """Most test rows, None for all; a method that searches for every row takes few, unless a number is named."""
+        if self.test_rows is not None or self.role == "baseline":
+            return self.test_rows
+        method = method_named(self.method)
+        return method.searched_rows if method.info.cost == "search" else None
 
     def budget(self, train: int | None = None, test: int | None = None) -> str:
         """Return the budget in words, as the record states it, for so many training and test rows to choose from.

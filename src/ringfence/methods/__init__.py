@@ -1,6 +1,7 @@
 """One file a method; its import line here registers it."""
 
 from .aae import AAE
+from .adgan import ADGAN
 from .alad import ALAD
 from .alocc import ALOCC
 from .anogan import AnoGAN
@@ -26,6 +27,7 @@ from .vae import VAE
 
 __all__ = [
     "AAE",
+    "ADGAN",
     "ALAD",
     "ALOCC",
     "DAGMM",
