@@ -16,22 +16,11 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from ringfence import (
-    ALAD,
-    DAGMM,
     EGBAD,
     GAN,
-    GPND,
-    OCGAN,
-    VAE,
     AnoGAN,
     AutoEncoder,
-    BadGAN,
-    DeepSVDD,
-    FAnoGAN,
     FenceGAN,
-    GANomaly,
-    GoodBadGAN,
-    SkipGANomaly,
     methods,
 )
 from ringfence.detector import Detector
@@ -45,24 +34,8 @@ X = np.random.default_rng(0).normal(size=(40, 5))
 IMAGES = load_digits().images[:20]
 QUICK = {"epochs": 2, "random_state": 0}
 SEARCH = {"steps": 3, "search_rates": (0.1,), "search_until": (), "restarts": 1}
-ALL = [
-    ALAD(**QUICK),
-    AnoGAN(**QUICK, **SEARCH),
-    AutoEncoder(**QUICK),
-    BadGAN(**QUICK),
-    EGBAD(**QUICK),
-    FAnoGAN(**QUICK),
-    FenceGAN(**QUICK),
-    GAN(**QUICK),
-    GANomaly(**QUICK),
-    GoodBadGAN(**QUICK),
-    GPND(**QUICK),
-    OCGAN(**QUICK),
-    SkipGANomaly(**QUICK),
-    VAE(**QUICK),
-    DAGMM(**QUICK),
-    DeepSVDD(**QUICK),
-]
+SMALLER: dict[str, dict[str, Any]] = {"anogan": SEARCH, "adgan": {"steps": 2, "starts": 2}}
+ALL = [cls(**QUICK, **SMALLER.get(name, {})) for name, cls in methods().items()]
 # Of the part `residual`, where a method has another one than l1 and no say in it.
 OWN_DISTANCES = {"fanogan": "mean_squared", "gpnd": "l2", "ocgan": "mean_squared"}
 
@@ -71,10 +44,6 @@ OWN_DISTANCES = {"fanogan": "mean_squared", "gpnd": "l2", "ocgan": "mean_squared
 @parametrize_with_checks(ALL)
 def test_scikit_learns_own_checks(estimator: Detector, check: Any) -> None:
     check(estimator)
-
-
-def test_every_method_is_checked() -> None:
-    assert {type(d).name for d in ALL} == set(methods())
 
 
 @pytest.mark.parametrize("det", ALL, ids=lambda d: d.name)
