@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
@@ -122,6 +123,14 @@ def test_a_record_tells_fitting_and_scoring_apart(job: Job, monkeypatch: pytest.
     assert record["status"] == "ok"
     assert (record["fit_cpu_s"], record["score_cpu_s"]) == (3.0, 0.25)
     assert record["cpu_s"] >= 3.25  # what else a run does: measuring, and rows for the report
+
+
+def test_losses_of_a_player_that_stopped_end_where_it_did() -> None:
+    job = replace(TRAINED, method="sogaal", changes={"epochs": 4, "stop": 0.5})
+    record, arrays = execute(job, SETTING)
+    assert record["status"] == "ok"
+    fallen = arrays["losses"][:, list(arrays["terms"]).index("generator.adversarial")]
+    assert np.isnan(fallen).tolist() == [False, False, True, True]
 
 
 def test_a_record_says_what_was_set_and_how_good_the_generator_is() -> None:

@@ -215,10 +215,10 @@ def _arrays(det: Detector, scores: NDArray[Any], test: NDArray[Any], split: Spli
 
 
 def losses_of(det: Detector) -> Arrays:
-    """Return the mean of every loss term by epoch, of the last stage."""
+    """Return the mean of every loss term by epoch, of the last stage; NaN once a player has stopped."""
     last = [entry for entry in det.history_ if entry["stage"] == det.history_[-1]["stage"]]
-    terms = [k for k in last[0] if k not in ("stage", "epoch")]
-    return {"terms": np.array(terms), "losses": np.array([[entry[t] for t in terms] for entry in last])}
+    terms = list(dict.fromkeys(k for entry in last for k in entry if k not in ("stage", "epoch")))
+    return {"terms": np.array(terms), "losses": np.array([[entry.get(t, np.nan) for t in terms] for entry in last])}
 
 
 @cache
