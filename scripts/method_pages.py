@@ -13,12 +13,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import drawings
+import numpy as np
 import torch
 
 from ringfence import methods
 from ringfence.benchmark.records import Record, Section, number, read_records, sections
 from ringfence.benchmark.tables import share
 from ringfence.detector import Detector
+from ringfence.maps import row_maps
 from ringfence.networks import INITIALISERS, Maker, UNet, family_for
 from ringfence.networks.tables import Discriminator, Network, Row
 from ringfence.presets import entry, names
@@ -77,9 +79,9 @@ def choosing(found: list[tuple[str, Section]]) -> str:
     """Say what each method needs and gives, and where the records put it."""
     rows = []
     for name, cls in methods().items():
-        remakes = "yes" if hasattr(cls, "code") else "no"
-        maps = "residual, feature" if hasattr(cls, "code") else "gradient"
-        rows.append((f"[{name}]({name}.md)", ", ".join(cls.info.kinds), cls.info.cost, remakes, maps))
+        remakes = "yes" if hasattr(cls(), "reconstruct") else "no"
+        row = (f"[{name}]({name}.md)", ", ".join(cls.info.kinds), cls.info.cost, remakes, ", ".join(_maps(cls)))
+        rows.append(row)
     heads = ("method", "data", "cost of scoring", "reconstructs", "maps of pictures")
     lines = [MADE, "", "# Which method to pick", "", *CHOICE, "", *_markdown(heads, rows), ""]
     for folder, section in found:
@@ -90,10 +92,10 @@ def choosing(found: list[tuple[str, Section]]) -> str:
 
 CHOICE = (
     "From the records, not from opinion. Two questions decide before any figure does: must the method show what it",
-    "would have expected (then it must reconstruct), and may scoring a row take a search of hundreds of steps (then",
-    "AnoGAN is possible). The rest is measured below: mean AUROC over cases and seeds, what training added to the same",
-    "networks untrained, and the CPU seconds of a whole run, one thread. Baselines (*slanted*) stand in the same",
-    "tables: where a nearest neighbour wins and you need no generator, take the nearest neighbour.",
+    "would have expected (then it must reconstruct), and may scoring a row take a search or a Jacobian (then AnoGAN,",
+    "ADGAN and GPND are possible). The rest is measured below: mean AUROC over cases and seeds, what training added to",
+    "the same networks untrained, and the CPU seconds of a whole run, one thread. Baselines (*slanted*) stand beside",
+    "them: where a nearest neighbour wins and you need no generator, take the nearest neighbour.",
 )
 RANKED = ("method", "AUROC", "sd over seeds", "gain over untrained", "CPU seconds a run")
 
@@ -111,6 +113,12 @@ def _ranked(section: Section) -> list[tuple[str, ...]]:
         label = f"{mark}{row.name.label}{mark}"
         rows.append((label, share(auroc.mean).text, share(auroc.sd).text, gain, f"{seconds:,.1f}"))
     return rows
+
+
+def _maps(cls: type[Detector]) -> list[str]:
+    """Names of the maps that a method gives of pictures."""
+    pictures = np.random.default_rng(0).normal(size=(4, 8, 8))
+    return sorted(row_maps(cls(random_state=0).fit_untrained(pictures), pictures))
 
 
 def page(name: str, cls: type[Detector], found: list[tuple[str, Section]]) -> str:
@@ -173,8 +181,14 @@ def _use(name: str, cls: type[Detector]) -> list[str]:
         "",
         f"`ringfence fit data.csv --method {name} --out model` does the same from the command line.",
         "",
-        f"Score kinds: {kinds}.",
+        f"Score kinds: {kinds}. {_beside(cls)}",
     ]
+
+
+def _beside(cls: type[Detector]) -> str:
+    """Say what a method does beside scoring."""
+    able = [hook for hook in ("sample", "encode", "reconstruct", "interpolate") if hasattr(cls(), hook)]
+    return f"Beside scoring it can {', '.join(f'`{hook}`' for hook in able)}." if able else "It scores, and no more."
 
 
 def _built(cls: type[Detector], shape: tuple[int, ...], det: Detector) -> dict[str, torch.nn.Module]:

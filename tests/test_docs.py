@@ -4,6 +4,7 @@ import importlib
 import json
 import re
 import shlex
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -18,6 +19,7 @@ from ringfence.checks import CHECKS
 from ringfence.game import Statistic
 from ringfence.networks import INITIALISERS, Maker
 from ringfence.networks.tables import Network, Row
+from ringfence.presets import names
 
 ROOT = Path(__file__).resolve().parent.parent
 ROWS = np.random.default_rng(0).normal(size=(16, 64))
@@ -238,3 +240,15 @@ def test_baselines_beside_the_printed_presets_are_copies_that_saw_the_same_rows(
     assert {r["method"] for r in map(json.loads, copied)} == {"isolation_forest", "nearest_neighbour"}
     assert len(copied) == 2 * len(rows) == 2 * 3
     assert {(r["seed"], r["data_sha256"]) for r in map(json.loads, copied)} == rows
+
+
+@pytest.mark.parametrize("name", methods())
+def test_a_method_has_presets_or_says_why_not(name: str) -> None:
+    notes = (ROOT / "docs" / "methods" / "notes" / f"{name}.md").read_text(encoding="utf-8")
+    assert names(name) or "No preset:" in notes
+
+
+@pytest.mark.parametrize("name", methods())
+def test_a_method_whose_text_was_not_at_hand_is_unverified(name: str) -> None:
+    said = sys.modules[methods()[name].__module__].__doc__ or ""
+    assert "not at hand" not in " ".join(said.split()) or methods()[name].info.source == "unverified"

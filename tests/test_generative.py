@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ringfence import EGBAD, GAN, AutoEncoder, SkipGANomaly
+from ringfence import EGBAD, GAN, OCGAN, AutoEncoder, SkipGANomaly, methods
 from ringfence.exceptions import InvalidData, InvalidParameter
 from ringfence.generative import slerp
 
@@ -63,3 +63,18 @@ def test_vectors_and_numbers_that_fit_nothing_are_refused() -> None:
         det.interpolate([np.nan, 0, 0, 0], np.zeros(4))
     with pytest.raises(InvalidParameter, match="n=1"):
         det.interpolate(np.zeros(4), np.ones(4), n=1)
+
+
+def test_within_a_box_the_way_is_straight_and_never_leaves_it() -> None:
+    det = OCGAN(**QUICK).fit(X)
+    seen = []
+    det.nets_.generator.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    det.interpolate([1.0, -1.0, 0.0, 0.5], [1.0, 1.0, 0.0, -0.5], n=3)
+    np.testing.assert_allclose(seen[0][1], [1.0, 0.0, 0.0, 0.0], atol=1e-7)
+
+
+@pytest.mark.parametrize("name", [n for n, cls in methods().items() if hasattr(cls(), "interpolate")])
+def test_the_way_from_a_place_to_itself_stays_there(name: str) -> None:
+    det = methods()[name](**QUICK).fit(X)
+    way = det.interpolate(np.full(4, 0.5), np.full(4, 0.5), n=5)
+    np.testing.assert_allclose(way, np.repeat(way[:1], 5, axis=0), rtol=1e-4, atol=1e-5)

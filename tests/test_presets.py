@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ringfence import ALAD, EGBAD, AnoGAN, FenceGAN, methods, presets
+from ringfence import ALAD, EGBAD, GAN, AnoGAN, FenceGAN, methods, presets
 from ringfence.detector import Detector
 from ringfence.exceptions import InvalidParameter
 from ringfence.game import Nets, stream
@@ -465,6 +465,11 @@ def test_a_preset_for_another_kind_of_rows_is_refused_in_one_line(method: str, n
     with pytest.raises(InvalidParameter) as caught:
         methods()[method].preset(name, variant).fit(np.random.default_rng(0).uniform(size=(4, *given)))
     assert "\n" not in str(caught.value)
+
+
+def test_a_method_without_presets_says_so() -> None:
+    with pytest.raises(InvalidParameter, match=r"preset='mnist': gan has no presets"):
+        GAN.preset("mnist")
 
 
 def test_unknown_presets_and_variants_are_named_with_the_nearest() -> None:

@@ -45,6 +45,19 @@ def test_a_generator_with_one_mode_is_precise_and_recalls_half() -> None:
     assert recall == pytest.approx(0.5, abs=0.05)
 
 
+def test_rows_that_are_there_many_times_are_one_place_of_the_manifold() -> None:
+    few = RNG.normal(size=(40, 3))
+    drawn = [few[RNG.integers(0, 40, 500)] for _ in range(2)]
+    assert precision_recall(*drawn) == (1.0, 1.0)  # a generator of just these rows
+    assert precision_recall(drawn[0], drawn[1] + 100.0) == (0.0, 0.0)
+
+
+def test_a_generator_of_a_single_row_is_that_row() -> None:
+    real = np.array([[0.0], [1.0], [2.0], [3.0], [9.0]])
+    # It lies among the real rows, and no ball around it reaches another.
+    assert precision_recall(real, np.ones((5, 1))) == (1.0, 0.2)
+
+
 def test_training_on_generated_rows_is_judged_on_real_ones() -> None:
     test = np.concatenate([RNG.normal(0, 1, (100, 2)), RNG.normal(6, 1, (20, 2))])
     anomaly = np.arange(120) >= 100

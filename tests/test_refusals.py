@@ -5,6 +5,7 @@ import pytest
 
 from ringfence import detector as module
 from ringfence import methods
+from ringfence.configure import detector_for
 from ringfence.exceptions import InvalidData, InvalidParameter
 
 X = np.random.default_rng(0).normal(size=(20, 6))
@@ -35,6 +36,13 @@ def test_an_unknown_score_kind_is_refused_with_the_known_ones(name: str) -> None
     known = next(iter(methods()[name].scores))
     with pytest.raises(InvalidParameter, match=f"score_kind.*{known}"):
         methods()[name](score_kind=f"{known}_").fit(X)
+
+
+@pytest.mark.parametrize("name", [name for name, cls in methods().items() if cls.unused])
+def test_a_hyperparameter_without_a_meaning_is_refused_where_it_is_set_by_name(name: str) -> None:
+    idle = methods()[name].unused[0]
+    with pytest.raises(InvalidParameter, match=f"{idle}=3: {name} has no use for `{idle}`"):
+        detector_for(name, changes={idle: 3})
 
 
 @pytest.mark.parametrize("name", methods())

@@ -276,7 +276,7 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument(
         "data", metavar="DATA",
         help="table (.csv, .tsv, .parquet, .arrow, .npy, .npz), folder of pictures, or the normal training rows of a "
-        "known set's case: digits:3 and mnist:3 (the 3 is the anomaly), kdd99:all, kdd99:dedup",
+        "known set's case: digits:3 (the 3 is the anomaly), kdd99:all, vowels:outliers (`ringfence list` has all)",
     )  # fmt: skip
     fit.add_argument("--method", required=True)
     fit.add_argument("--out", required=True, type=Path, metavar="MODEL", help="folder of the model")

@@ -48,6 +48,8 @@ def detector_for(
             known = detector.get_params(deep=True)
         if name not in known:
             raise InvalidParameter(unknown_name(f"hyperparameter of {method}", name, known))
+        if name in cls.unused:
+            raise InvalidParameter(f"{name}={value!r}: {method} has no use for `{name}`")
         detector.set_params(**{name: value})
     return detector
 

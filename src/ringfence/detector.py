@@ -22,6 +22,7 @@ from . import persist, presets, scoring
 from .checkpoint import Keeper
 from .chunks import in_chunks
 from .columns import Columns
+from .corruption import tied
 from .exceptions import InvalidParameter, TrainingDiverged
 from .frame import Frame
 from .game import INIT, NOISE, PRIORS, ROWS, Game, Nets, Optim, Stage, drawn_seed, stream
@@ -30,7 +31,7 @@ from .holdout import glimpse, rows_in, sides, some
 from .intake import encoded, learned, received
 from .lazy import LazyRows, ScaledRows
 from .limits import Flag, LayerTables, Limit, OneOf, Rule, Seed, Words, check_limits, check_shape
-from .losses import residual
+from .losses import gaussian, residual
 from .networks import INITIALISERS, Family, Maker, family_for
 from .preprocess import SCALES, Preprocess
 from .progress import steps_bar, watcher
@@ -336,6 +337,14 @@ class Detector(Generative, Signed):
         A distance of `ringfence.losses.ROW_DISTANCES`, and the cross-entropy of their categories where they have some.
         """
         return residual(x, remade, self.heads, distance)
+
+    def gaussian(self, x: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:
+        """−log N(x; mean, deviation²) of rows, (n,), plus the cross-entropy of their categories, if any."""
+        return gaussian(x, mean, deviation, self.heads)
+
+    def tied(self, values: Tensor) -> Tensor:
+        """Values for each column of rows, (n, …), one for all the columns of a category where there are some."""
+        return tied(values, self.heads)
 
     @property
     def heads(self) -> tuple[tuple[int, int], ...]:

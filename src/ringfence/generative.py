@@ -15,6 +15,7 @@ from .exceptions import InvalidData
 from .game import NOISE, PRIORS, Nets, drawn_seed, stream
 from .intake import returned
 from .limits import Limit, Seed, check_limits
+from .networks import Generators
 from .preprocess import Preprocess
 
 if TYPE_CHECKING:
@@ -47,6 +48,20 @@ def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     straight = sine < PARALLEL
     from_a, from_b = (1 - t, t) if straight else (torch.sin((1 - t) * angle) / sine, torch.sin(t * angle) / sine)
     return from_a[:, None] * a + from_b[:, None] * b
+
+
+def straight(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
+    """Straight line from `a` to `b`; shapes as in `slerp`."""
+    return (1 - t)[:, None] * a + t[:, None] * b
+
+
+WAYS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
+    "normal": slerp,
+    "hypersphere": slerp,
+    "uniform": straight,
+    "truncated_normal": straight,
+}
+"""Ways from one latent vector to another that stay where the prior has its mass: near a sphere, or within a box."""
 
 
 def _draws(self: "Generative") -> bool:
@@ -94,7 +109,7 @@ class Generative(ABC):
         given = {"n": n, "random_state": random_state}
         check_limits(given, {"n": Limit(1, whole=True), "random_state": Seed()})
         rng = stream(drawn_seed(random_state), NOISE, 2)  # apart from the noise of training and of searches
-        return _decoded(self, PRIORS[self.prior](torch.empty(n, self.latent_dim), rng))
+        return _decoded(self, PRIORS[self.prior](torch.empty(n, self.latent_dim), rng), self.nets_.generator)
 
     @available_if(_encodes)  # type: ignore[untyped-decorator]
     def encode(self: Any, X: Any) -> NDArray[np.float64]:
@@ -116,10 +131,11 @@ class Generative(ABC):
 
     @available_if(_decodes)  # type: ignore[untyped-decorator]
     def interpolate(self: Any, a: ArrayLike, b: ArrayLike, n: int = 8) -> Any:
-        """Generate the rows on the way from one latent vector to another, along the sphere (`slerp`).
+        """Generate the rows on the way from one latent vector to another.
 
-        Vectors of N(0, I) lie near a sphere: a straight line between two would leave it, and show what the generator
-        never learned to make. From one row to another: ``det.interpolate(*det.encode(rows[:2]))``.
+        Along the sphere (`slerp`) where the prior has its mass near one, as N(0, I) has, and straight within a box
+        (priors "uniform" and "truncated_normal"): elsewhere the generator never learned what to make. From one row to
+        another: ``det.interpolate(*det.encode(rows[:2]))``. Of several generators the first makes all rows.
 
         Parameters
         ----------
@@ -142,13 +158,14 @@ class Generative(ABC):
         check_is_fitted(self)
         check_limits({"n": n}, {"n": Limit(2, whole=True)})
         start, end = _latent("a", a, self.latent_dim), _latent("b", b, self.latent_dim)
-        path = slerp(start, end, torch.linspace(0.0, 1.0, n, dtype=torch.float64))
-        return _decoded(self, path.float())
+        path = WAYS[self.prior](start, end, torch.linspace(0.0, 1.0, n, dtype=torch.float64))
+        generator = self.nets_.generator
+        return _decoded(self, path.float(), generator.alone if isinstance(generator, Generators) else generator)
 
 
-def _decoded(detector: "Detector", z: Tensor) -> Any:
+def _decoded(detector: "Detector", z: Tensor, generator: Callable[[Tensor], Tensor]) -> Any:
     """Rows of latent vectors, in the user's units."""
-    made = detector._chunked(z, lambda part: {"rows": detector.nets_.generator(part)})["rows"]
+    made = detector._chunked(z, lambda part: {"rows": generator(part)})["rows"]
     return returned(detector, detector.preprocess_.rows(made))
 
 

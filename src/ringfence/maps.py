@@ -1,6 +1,7 @@
 """Where in an image the anomaly is: one map a row, from the networks of a fitted detector.
 
-residual    |x − G(z)| summed over channels, z the row's latent vector; for methods that reconstruct
+residual    |x − G(z)| summed over channels, z the row's latent vector; for methods that reconstruct. ADGAN's G(z) is
+            the mean of its tuned generators at the ends of its searches
 feature     |a(x) − a(G(z))| summed over channels, a the discriminator's last layer that still has pixels; likewise
 gradient    |∂ logit D(x)/∂x| summed over channels, how much each pixel moves the judgement; for methods that do not
             reconstruct. The logit and not D, whose slope vanishes where it is sure; |∂A/∂x| of the score A where there
@@ -38,13 +39,18 @@ def row_maps(detector: Detector, rows: NDArray[Any] | LazyRows) -> dict[str, NDA
     check_is_fitted(detector)
     if len(detector.preprocess_.shape) != 3:
         raise InvalidParameter("maps are for images; this detector was fitted on tables")
-    work = _reconstruction if hasattr(detector, "code") else _gradient
+    hooks = {"code": _reconstruction, "remade": _residual}
+    work = next((fn for hook, fn in hooks.items() if hasattr(detector, hook)), _gradient)
     nets = detector.nets_.to(detector._device)
     with steps_bar(1, "maps", show=False) as bar:
         scaled = detector._scaled(detector._received(rows))
         scaled = scaled.cpu() if isinstance(scaled, Tensor) else scaled
         found = in_chunks(scaled, detector._chunk, lambda x: work(detector, nets, x), detector._device, bar)
     return {name: values.float().numpy() for name, values in found.items()}
+
+
+def _residual(detector: Any, nets: Any, x: Tensor) -> dict[str, Tensor]:
+    return {"residual": (x - detector.remade(nets, x)).abs().sum(1)}
 
 
 def _reconstruction(detector: Any, nets: Any, x: Tensor) -> dict[str, Tensor]:

@@ -9,8 +9,8 @@
     TRTR      = AUROC of the same detector that learned as many real rows
 
 k is the Gaussian kernel whose width is the median distance between the rows of both; a manifold is the union of balls
-around its rows, each as wide as the distance to the row's k-th nearest neighbour. TSTR and TRTR use test labels: they
-are figures for a report and not for choosing anything; the detector is the distance to the nearest learned row.
+around its distinct rows, each as wide as the distance to the row's k-th nearest neighbour. TSTR and TRTR use test
+labels: they are figures for a report and not for choosing anything; the detector is the distance to the nearest row.
 """
 
 import math
@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.spatial.distance import cdist
 from sklearn.metrics import roc_auc_score
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.neighbors import NearestNeighbors
@@ -84,8 +85,12 @@ def precision_recall(real: ArrayLike, made: ArrayLike, neighbours: int = NEIGHBO
 
 def _covered(rows: Rows, manifold: Rows, neighbours: int) -> float:
     """Share of rows that lie in the ball of some row of the manifold."""
-    radii = NearestNeighbors(n_neighbors=neighbours).fit(manifold).kneighbors()[0][:, -1]
-    return float((euclidean_distances(rows, manifold) <= radii).any(axis=1).mean())
+    # Rows that are there several times would be each other's neighbours, and their balls points.
+    centres = np.unique(manifold, axis=0)
+    nearest = min(neighbours, len(centres) - 1)
+    # From differences: the products of rows that other ways take leave equal rows a little apart.
+    radii = np.sort(cdist(centres, centres), axis=1)[:, nearest]
+    return float((cdist(rows, centres) <= radii).any(axis=1).mean())
 
 
 def train_on(learned: ArrayLike, test: ArrayLike, anomaly: ArrayLike) -> float:

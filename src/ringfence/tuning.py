@@ -64,7 +64,14 @@ def at_once(network: nn.Module) -> int:
     return max(1, min(COPIES, VALUES // sum(p.numel() for p in network.parameters())))
 
 
-def tune(network: Any, loss: Callable[[Tensor, Tensor], Tensor], rows: Tensor, starts: Tensor, plan: Tuning) -> Tensor:
+def tune(
+    network: Any,
+    loss: Callable[[Tensor, Tensor], Tensor],
+    rows: Tensor,
+    starts: Tensor,
+    plan: Tuning,
+    read: Callable[[Tensor, Tensor], Tensor] | None = None,
+) -> Tensor:
     """Lower each row's own loss from every start, by the latent vector and a copy of the network together.
 
     Parameters
@@ -77,10 +84,12 @@ def tune(network: Any, loss: Callable[[Tensor, Tensor], Tensor], rows: Tensor, s
         (n, …).
     starts
         (s, d), common to all rows.
+    read
+        What is wanted of the end, as `loss` is called; the loss itself by default.
 
     Returns
     -------
-    Where each descent ends: its loss there, (n, s), free of gradients.
+    Where each descent ends: its loss there, (n, s), or what `read` gives, (n, s, …), free of gradients.
     """
     size, count = at_once(network), len(rows) * len(starts)
     copies = side_by_side(network, size)
@@ -89,12 +98,20 @@ def tune(network: Any, loss: Callable[[Tensor, Tensor], Tensor], rows: Tensor, s
     for chosen in torch.split(pairs, size):
         for moved, own in zip(copies.parameters(), network.parameters(), strict=True):
             moved.data.copy_(own.data)
-        ends.append(_descend(copies, loss, rows[chosen // len(starts)], starts[chosen % len(starts)], plan))
-    return torch.cat(ends)[:count].view(len(rows), len(starts))
+        ends.append(
+            _descend(copies, loss, rows[chosen // len(starts)], starts[chosen % len(starts)], plan, read or loss)
+        )
+    found = torch.cat(ends)[:count]
+    return found.view(len(rows), len(starts), *found.shape[1:])
 
 
 def _descend(
-    copies: nn.Module, loss: Callable[[Tensor, Tensor], Tensor], rows: Tensor, starts: Tensor, plan: Tuning
+    copies: nn.Module,
+    loss: Callable[[Tensor, Tensor], Tensor],
+    rows: Tensor,
+    starts: Tensor,
+    plan: Tuning,
+    read: Callable[[Tensor, Tensor], Tensor],
 ) -> Tensor:
     place = nn.Parameter(starts.clone())
     moved = [place, *copies.parameters()]
@@ -107,4 +124,4 @@ def _descend(
             for optimiser in optimisers:
                 optimiser.step()
     with torch.no_grad():
-        return loss(copies(place), rows)
+        return read(copies(place), rows)

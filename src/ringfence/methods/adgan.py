@@ -88,9 +88,17 @@ class ADGAN(PlainGAN):
 
     def score_parts(self, nets: Any, x: Tensor) -> dict[str, Tensor]:
         """Squared error of x where its searches end."""
-        plan = Tuning(self.steps, Optim(self.z_optimiser, self.z_rate, (0.9, 0.999)), Optim("sgd", self.network_rate))
-        ends = tune(nets.generator, self.squares, x, nets.search.starts, plan)
-        return {"residual": ends.mean(1)}
+        return {"residual": tune(nets.generator, self.squares, x, nets.search.starts, self.plan).mean(1)}
+
+    def remade(self, nets: Any, x: Tensor) -> Tensor:
+        """Mean over the starts of what the tuned generators make of x."""
+        return tune(nets.generator, self.squares, x, nets.search.starts, self.plan, lambda made, rows: made).mean(1)
+
+    @property
+    def plan(self) -> Tuning:
+        """How each search goes."""
+        z = Optim(self.z_optimiser, self.z_rate, (0.9, 0.999))
+        return Tuning(self.steps, z, Optim("sgd", self.network_rate))
 
     def squares(self, made: Tensor, x: Tensor) -> Tensor:
         """‖x − G(z)‖₂² of each row."""

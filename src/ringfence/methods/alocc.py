@@ -55,7 +55,7 @@ class ALOCC(Detector):
     residual_weight
         λ, ≥ 0.
     residual_distance
-        What λ weighs, and the score "residual": "l1", "l2", "l2_squared", "linf", "mean_absolute" or "mean_squared".
+        What λ weighs, and the score "residual": one of `ringfence.losses.DISTANCES`.
     noise
         σ while training, on the scale of the scaled rows, ≥ 0.
     target

@@ -87,7 +87,10 @@ class AnoGAN(PlainGAN):
     residual_distance: str = "l1"
     likely: float | None = None
 
-    info = Info("GAN and a latent search for each row", "Schlegl et al., IPMI 2017", 2017, ("search",), "search")
+    info = Info(
+        "GAN and a latent search for each row", "Schlegl et al., IPMI 2017", 2017, ("search",), "search",
+        source="unverified",
+    )  # fmt: skip
     scores = {
         "fm": {"residual": 0.9, "feature": 0.1},
         "sigma": {"residual": 0.9, "cross_entropy": 0.1},

@@ -66,7 +66,7 @@ class DAGMM(Detector):
     covariance_weight: float = 0.005
     joint: bool = True
 
-    info = Info("autoencoder and Gaussian mixture", "Zong et al., ICLR 2018", 2018, ("encoder",))
+    info = Info("autoencoder and Gaussian mixture", "Zong et al., ICLR 2018", 2018, ("encoder",), source="unverified")
     scores = {"energy": {"energy": 1.0}, "residual": {"residual": 1.0}}
     limits = {
         **Detector.limits,

@@ -66,7 +66,10 @@ class DeepSVDD(Detector):
     pretrain_epochs: int | str = "auto"
     weight_decay: float = 1e-6
 
-    info = Info("one-class network: distance to a centre", "Ruff et al., ICML 2018", 2018, ("encoder", "stages"))
+    info = Info(
+        "one-class network: distance to a centre", "Ruff et al., ICML 2018", 2018, ("encoder", "stages"),
+        source="unverified",
+    )  # fmt: skip
     scores = {"distance": {"distance": 1.0}, "boundary": {"boundary": 1.0}}
     limits = {
         **Detector.limits,

@@ -58,7 +58,7 @@ class DSEBM(Detector):
     noise: float = 1.0
 
     info = Info(
-        "energy learned by denoising score matching", "Zhai et al., ICML 2016", 2016, ("encoder",),
+        "energy learned by denoising score matching", "Zhai et al., ICML 2016", 2016,
         source="unverified",
     )  # fmt: skip
     scores = {"energy": {"energy": 1.0}, "reconstruction": {"reconstruction": 1.0}}

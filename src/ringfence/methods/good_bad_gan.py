@@ -20,8 +20,8 @@ Differs from the paper in:
 
 * The review does not say how the bad generator is trained. Here it is Fence GAN's (Ngo et al. 2019); the review names
   generators of weak anomalies and those of low density (Dai et al. 2017, the method `badgan`) beside the pair.
-* The weights w_g and w_b are ours: ½ each by default, so that generated rows weigh as much as normal ones. Below
-  1 / (1 + w_g), ⅔, the D of normal rows that are imitated well, must lie α for the fence to stand outside of them.
+* The weights w_g and w_b are ours: ½ each by default, so that generated rows weigh as much as normal ones. α must lie
+  below ⅔ = 1 / (1 + w_g), which is D on normal rows that are imitated well, or the fence would stand among them.
 * With an adversary whose D is no probability, α still is a level of σ(D), and 1 − σ(D) the score.
 """
 

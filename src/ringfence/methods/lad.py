@@ -31,7 +31,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..corruption import CORRUPTIONS, corrupted, tied
+from ..corruption import CORRUPTIONS, corrupted
 from ..detector import Detector
 from ..game import Batch, Stage, Statistic, Terms
 from ..limits import Limit, OneOf
@@ -100,7 +100,7 @@ class LAD(Detector):
 
     def loss(self, nets: Any, batch: Batch) -> Terms:
         """Rows against their corruptions."""
-        normal, choice = (tied(batch.normal(batch.x), self.heads) for _ in range(2))
+        normal, choice = (self.tied(batch.normal(batch.x)) for _ in range(2))
         wrong = corrupted(
             self.corruption, batch.x, batch.members, normal, choice, share=self.share, deviation=self.noise
         )

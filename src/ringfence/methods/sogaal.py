@@ -23,7 +23,7 @@ Differs from the paper in:
   one rate, so that a thousand steps are enough. Rows left over at the end of an epoch are not dropped.
 * The code's G stops after a third of the epochs. `stop` is .9: after a third of a thousand steps G still stands apart
   from the data, and a D that is left alone with it brings its loss to 0 without learning what is normal.
-* The code's stop_epochs, from 6 to 1,500, were chosen for each data set, and the AUC on the labels of the same rows was
+* The code's stop_epochs, from 6 to 1,000, were chosen for each data set, and the AUC on the labels of the same rows was
   printed in every epoch; nothing here sees a label.
 * The score is the average of D over its last steps (`ema`), not D's last weights.
 """

@@ -35,7 +35,6 @@ from torch import Tensor, nn
 from ..detector import Detector
 from ..game import Batch, Player, Stage, Statistic, Terms
 from ..limits import Limit, OneOf
-from ..losses import gaussian
 from ..networks import Family
 from ..registry import Info, register
 
@@ -103,7 +102,7 @@ class VAE(Detector):
     def surprise(self, nets: Any, x: Tensor, z: Tensor) -> Tensor:
         """−log p(x|z), (n,)."""
         mean, deviation = nets.generator(z), self.least_deviation + F.softplus(nets.deviation(z))
-        return gaussian(x, mean, deviation, self.heads)
+        return self.gaussian(x, mean, deviation)
 
     def code(self, nets: Any, x: Tensor) -> Tensor:
         """μ_z."""

@@ -34,6 +34,11 @@ class Generators(nn.Module):
         self.each = Network(table, (inputs,), copies)
         self.out_shape: Shape = self.each.out_shape
 
+    def alone(self, z: Tensor, which: int = 0) -> Tensor:
+        """Let one generator make all rows; for a network of one member."""
+        made: Tensor = self.each(z.repeat(self.count, 1)).view(self.count, len(z), *self.out_shape)
+        return made[which]
+
     def forward(self, z: Tensor) -> Tensor:
         """Let each row be made by the generator whose turn it is."""
         rows = len(z) // self.members

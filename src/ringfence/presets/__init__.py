@@ -27,6 +27,8 @@ def names(method: str) -> dict[str, tuple[str, ...]]:
 def entry(method: str, name: str, variant: str) -> dict[str, Any]:
     """Return a preset as it stands in the file, with what it takes from its base."""
     known = _read(method)
+    if not known:
+        raise InvalidParameter(f"preset={name!r}: {method} has no presets; leave it out for the library's defaults")
     if name not in known:
         raise InvalidParameter(unknown_name(f"preset of {method}", name, known))
     if variant not in known[name]:
