@@ -154,7 +154,7 @@ class Detector(Generative, Signed):
     cut_rows: ClassVar[int] = 10_000
     """Most rows that the cut is measured on, a seeded choice where there are more; fewer for searching methods."""
     searched_rows: ClassVar[int] = 1_000
-    """Most test rows of a benchmark that names no number, for a method whose scores cost a search (`info.cost`)."""
+    """Most test rows of a benchmark that names no number, for a method whose scores cost more than one pass."""
 
     # ---- what a method says -------------------------------------------------------------------------------------
 

@@ -202,7 +202,7 @@ def _quality(det: Detector, x: NDArray[Any], test: NDArray[Any], split: Split) -
 
 def _arrays(det: Detector, scores: NDArray[Any], test: NDArray[Any], split: Split) -> Arrays:
     top = np.argsort(-scores, kind="stable")[:TOP]
-    generated = SEARCHED if det.info.cost == "search" else GENERATED
+    generated = GENERATED if det.info.cost == "one pass" else SEARCHED
     arrays: Arrays = {
         "scores": scores, "anomaly": split.anomaly, "threshold": np.array(det.threshold_),
         "top_index": split.test[top], "top_rows": test[top], "top_widths": det.preprocess_.width,

@@ -38,7 +38,7 @@ class Job:
         A budget of a few hundred steps.
     train_rows, test_rows
         Seeded choices of so many rows (of pictures in a folder); None takes all (of test rows the method's
-        `searched_rows`, if it searches).
+        `searched_rows`, if its scores are costly).
     bench
         The data, where they are no set known by name.
     """
@@ -77,11 +77,11 @@ class Job:
 
     @property
     def judged_rows(self) -> int | None:
-        """Most test rows, None for all; a method that searches for every row takes few, unless a number is named."""
+        """Most test rows, None for all; a method whose scores are costly takes few, unless a number is named."""
         if self.test_rows is not None or self.role == "baseline":
             return self.test_rows
         method = method_named(self.method)
-        return method.searched_rows if method.info.cost == "search" else None
+        return None if method.info.cost == "one pass" else method.searched_rows
 
     def budget(self, train: int | None = None, test: int | None = None) -> str:
         """Return the budget in words, as the record states it, for so many training and test rows to choose from.
