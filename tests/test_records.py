@@ -14,7 +14,10 @@ from ringfence.benchmark.tables import LEAST_GAIN
 ROOT = Path(__file__).resolve().parent.parent
 EASY = ("digits", "letter", "optdigits", "vowels")
 # Whose gain is smaller on a set, with the reason on its page.
-NO_ROOM: dict[tuple[str, str], str] = {}
+NO_ROOM = {
+    ("alocc", "vowels"): "on `vowels` training adds .073 only",
+    ("dagmm", "vowels"): "**`vowels` leaves no room for a gain of .10**",
+}
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +29,7 @@ def easy() -> dict[str, Section]:
 @pytest.mark.parametrize("method", methods())
 def test_every_method_learned_every_easy_set(method: str, name: str, easy: dict[str, Section]) -> None:
     row = next(r for r in easy[name].rows if r.name.method == method and r.name.kind == "default")
-    assert {seed for _, seed in row.runs} == {0, 1, 2}
+    assert {seed for _, seed in row.runs} >= {0, 1, 2}
     assert row.gain is not None
     if (method, name) in NO_ROOM:
         page = (ROOT / "docs" / "methods" / "notes" / f"{method}.md").read_text(encoding="utf-8")
