@@ -13,7 +13,10 @@ from ringfence import cli, methods, workflow
 Run = Callable[..., tuple[int, str, str]]
 
 JUNK = ("junk", "", "[1]", "[None]", "None", "-1", "0", "2.5", "1e999", "{'a': 1}", "{'generator': 5}", "True", "false")
-SMALL = {"anogan": ("--set", "steps=2", "--set", "search_rates=[0.1]", "--set", "search_until=[]")}
+SMALL = {
+    "adgan": ("--set", "starts=2"),
+    "anogan": ("--set", "steps=2", "--set", "search_rates=[0.1]", "--set", "search_until=[]"),
+}
 
 BENCHMARK = (
     "benchmark", "digits", "--method", "gan", "--case", "3", "--no-baselines", "--epochs", "1", "--train-rows", "100",

@@ -153,6 +153,8 @@ class Detector(Generative, Signed):
     columns_: Columns | None = field(init=False)
     cut_rows: ClassVar[int] = 10_000
     """Most rows that the cut is measured on, a seeded choice where there are more; fewer for searching methods."""
+    chunk_rows: ClassVar[int] = 512
+    """Most rows that are scored at once: every chunk is as large, padded, so a method with costly scores takes few."""
     searched_rows: ClassVar[int] = 1_000
     """Most test rows of a benchmark that names no number, for a method whose scores cost more than one pass."""
 
@@ -322,7 +324,7 @@ class Detector(Generative, Signed):
         with torch.no_grad():
             self.nets_ = Nets(self.build(family)).eval()
         family.unused()
-        self._chunk = family.chunk
+        self._chunk = min(family.chunk, self.chunk_rows)
 
     @property
     def _device(self) -> torch.device:

@@ -17,8 +17,8 @@ from .game import Optim
 VALUES = 2**23
 """Most parameters in all copies of a pass (32 MiB), unless a single copy has more."""
 
-COPIES = 512
-"""Most copies in a pass."""
+COPIES = 256
+"""Most copies in a pass: 32 rows from 8 starts."""
 
 
 @dataclass(frozen=True)

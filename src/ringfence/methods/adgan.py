@@ -75,7 +75,8 @@ class ADGAN(PlainGAN):
         "network_rate": Limit(0, 1, open_high=True),
         "z_optimiser": OneOf(("adam", "sgd")),
     }
-    cut_rows: ClassVar[int] = 200
+    cut_rows: ClassVar[int] = 500
+    chunk_rows: ClassVar[int] = 32
     searched_rows: ClassVar[int] = 200
 
     def build(self, make: Family) -> dict[str, nn.Module]:
