@@ -18,6 +18,7 @@ import torch
 
 from ringfence import methods
 from ringfence.benchmark.records import Record, Section, number, read_records, sections
+from ringfence.benchmark.records import Row as Line
 from ringfence.benchmark.tables import share
 from ringfence.detector import Detector
 from ringfence.maps import row_maps
@@ -275,40 +276,38 @@ def _per_thousand(record: Record) -> float:
     return 1e6 * number(record.get("score_cpu_s")) / rows if record["device"] == "cpu" else math.nan
 
 
+COLUMNS = ("method", "AUROC", "sd over seeds", "gain over untrained [95 %]", "AP", "F1 at the cut", "oracle F1")
+GENERATED = {"mmd": "MMD² of its rows", "precision": "their precision", "recall": "their recall"}
+"""Figures of `ringfence.quality` that records may have, and their heads."""
+
+
 def _reached(name: str, found: list[tuple[str, Section]]) -> list[str]:
+    """Say what a method reached, beside the baselines of the same place."""
     lines: list[str] = []
     for folder, section in found:
-        rows = []
-        for row in section.rows:
-            if row.name.role == "trained" and row.name.method != name:
-                continue
-            auroc, gain = row.metric("auroc"), row.gain
-            low_high = (
-                f"{share(gain.mean, '+').text} [{share(gain.low, '+').text}, {share(gain.high, '+').text}]"
-                if gain
-                else "-"
-            )
-            rows.append(
-                (
-                    row.name.label,
-                    *(share(v).text for v in (auroc.mean, auroc.sd)),
-                    low_high,
-                    *(share(row.metric(m).mean).text for m in ("ap", "f1", "oracle_f1")),
-                )
-            )
-        if any(row.name.method == name for row in section.rows):
-            heads = (
-                "method",
-                "AUROC",
-                "sd over seeds",
-                "gain over untrained [95 %]",
-                "AP",
-                "F1 at the cut",
-                "oracle F1",
-            )
-            place = ", ".join(p for p in section.place if p)
-            lines += [f"{place} (`records/{folder}`):", "", *_markdown(heads, rows), ""]
+        shown = [row for row in section.rows if row.name.role != "trained" or row.name.method == name]
+        if not any(row.name.method == name for row in shown):
+            continue
+        drawn = any("quality" in record for row in shown for record in row.runs.values())
+        heads = (*COLUMNS, *(GENERATED.values() if drawn else ()))
+        place = ", ".join(p for p in section.place if p)
+        rows = [_figures(row)[: len(heads)] for row in shown]
+        lines += [f"{place} (`records/{folder}`):", "", *_markdown(heads, rows), ""]
     return lines or ["No records yet."]
+
+
+def _figures(row: Line) -> tuple[str, ...]:
+    """Show one row of records under `COLUMNS` and `GENERATED`."""
+    auroc, gain = row.metric("auroc"), row.gain
+    means = [row.metric(m).mean for m in ("ap", "f1", "oracle_f1")]
+    made = [row.spread(lambda record, of=of: (record.get("quality") or {}).get(of)).mean for of in GENERATED]
+    added = [share(value, "+").text for value in gain[:3]] if gain else []
+    return (
+        row.name.label,
+        *(share(v).text for v in (auroc.mean, auroc.sd)),
+        f"{added[0]} [{added[1]}, {added[2]}]" if added else "-",
+        *(share(v).text for v in (*means, *made)),
+    )
 
 
 def _markdown(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
