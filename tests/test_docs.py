@@ -45,7 +45,7 @@ def test_method_pages_are_what_their_sources_make(written: Path) -> None:
     for page in written.glob("*.md"):
         committed = ROOT / "docs" / "methods" / page.name
         assert committed.read_text() == page.read_text(), f"docs/methods/{page.name} is old: run scripts/docs"
-    assert {p.stem for p in written.glob("*.md")} == {*methods(), "README", "choosing"}
+    assert {p.stem for p in written.glob("*.md")} == {*methods(), "README", "aids", "choosing"}
 
 
 def test_drawings_are_what_the_layer_tables_make(written: Path) -> None:
