@@ -1,15 +1,19 @@
 """What the committed records must hold, and what the documents take from them."""
 
+import functools
 import json
+import re
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from ringfence import methods
 from ringfence.benchmark.records import Section, read_records, sections
-from ringfence.benchmark.tables import LEAST_GAIN
+from ringfence.benchmark.tables import LEAST_GAIN, tables
 
 ROOT = Path(__file__).resolve().parent.parent
 EASY = ("digits", "letter", "optdigits", "vowels")
@@ -52,6 +56,35 @@ def test_a_method_below_80_has_its_diagnosis(easy: dict[str, Section]) -> None:
     for method in low:
         notes = (ROOT / "docs" / "methods" / "notes" / f"{method}.md").read_text(encoding="utf-8")
         assert "**Below .80" in notes, f"{method} is below .80 on some easy set, and its page does not say why"
+
+
+def numbers(value: Any) -> Iterator[float]:
+    """All numbers in a part of a record."""
+    if isinstance(value, dict):
+        for inner in value.values():
+            yield from numbers(inner)
+    elif isinstance(value, float):
+        yield value
+
+
+@functools.cache
+def printed(folder: str) -> frozenset[str]:
+    """Every figure of a folder of records, run by run and as its tables average them, to three decimals."""
+    records = read_records(ROOT / "records" / folder)
+    of_runs = [v for r in records for what in ("metrics", "parts", "quality") for v in numbers(r.get(what))]
+    cells = [c.value for s in sections(records) for t in tables(s) for row in t.rows for c in row]
+    return frozenset(f"{abs(value):.3f}" for value in (*of_runs, *cells) if value is not None)
+
+
+@pytest.mark.parametrize("method", methods())
+def test_every_figure_in_the_notes_on_a_method_is_one_of_the_records_that_they_name(method: str) -> None:
+    page = (ROOT / "docs" / "methods" / "notes" / f"{method}.md").read_text(encoding="utf-8")
+    for note in re.split(r"\n(?=\* )", page.partition("\n## Notes\n")[2]):
+        figures = re.findall(r"(?<![\w.])\.\d{3}\b", note)
+        folders = re.findall(r"records/([\w-]+)`", note)
+        assert folders or not figures or "paper" in note or "code" in note, f"{figures} of no record: {note}"
+        known = frozenset[str]().union(*map(printed, folders))
+        assert not folders or not [f for f in figures if f"0{f}" not in known], note
 
 
 def test_the_guide_prints_what_doping_did() -> None:
