@@ -83,9 +83,9 @@ AIDED = (
     "Options of the frame and of the plain GANs that the review and the papers list, each beside the default it",
     "changes: same rows, same seeds, same budget (`records/aids`; each record names its command). They are",
     "effects on one or two sets, read with the AUROC of test rows, and no default was changed for them but ALAD's",
-    "spectral normalisation, which MMD² settled. Spectral normalisation is `spectral` of ALAD, `lipschitz` of LAD",
-    "and a key of layer tables; progressive growing is not here, and [the architecture](../architecture.md) says",
-    "why.",
+    "spectral normalisation, which MMD² settled. Spectral normalisation is `spectral` of the plain GANs and ALAD,",
+    "`lipschitz` of LAD and a key of layer tables; progressive growing is not here, and",
+    "[the architecture](../architecture.md) says why.",
 )
 
 

@@ -24,7 +24,7 @@ from ringfence.game import NOISE, PRIORS, ROWS, Batch, Game, batches, stream
 from ringfence.losses import ADVERSARIES, Adversary, WassersteinClipped, adversary_named
 from ringfence.methods.shared import matching
 from ringfence.networks import INITIALISERS, Discriminator, Maker, Row
-from ringfence.networks.layers import BatchNorm, Minibatch
+from ringfence.networks.layers import BatchNorm, Linear, Minibatch
 from ringfence.persist import load
 from ringfence.training import Run, play
 
@@ -229,6 +229,26 @@ def test_matched_features_bring_the_generators_mean_to_the_rows() -> None:
     after = np.abs(det.fit(rows).sample(500, random_state=0).mean(0) - 3).max()
     assert before > 2
     assert after < 0.5
+
+
+# ---- spectral normalisation ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", [GAN, AnoGAN])
+def test_spectral_holds_every_layer_of_the_discriminator_but_the_last(method: Any) -> None:
+    def largest(spectral: bool) -> list[float]:
+        det = method(epochs=20, batch_size=16, latent_dim=4, lr=0.05, spectral=spectral, random_state=0)
+        judge = det.fit(X).nets_.discriminator
+        with torch.no_grad():
+            layers = [m for m in judge.modules() if isinstance(m, Linear)]
+            used = [layer.weight if layer.norm is None else layer.norm(layer.weight) for layer in layers]
+            return [float(torch.linalg.matrix_norm(weight[0], ord=2)) for weight in used]
+
+    *held, last = largest(True)
+    assert held
+    assert held == pytest.approx([1.0] * len(held), abs=0.05)
+    assert abs(last - 1.0) > 0.05
+    assert max(largest(False)[:-1]) > 1.5
 
 
 # ---- minibatch discrimination -------------------------------------------------------------------------------------

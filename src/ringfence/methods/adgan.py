@@ -44,7 +44,7 @@ class ADGAN(PlainGAN):
     ----------
     adversary
         GAN loss by name or object.
-    generator_loss, minibatch
+    generator_loss, minibatch, spectral
         As in :class:`ringfence.GAN`.
     starts
         Searches for every row; the mean of their ends counts.

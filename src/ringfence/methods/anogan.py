@@ -66,6 +66,8 @@ class AnoGAN(PlainGAN):
         What moves G: "adversary", or "feature_matching", as in :class:`ringfence.GAN`.
     minibatch
         Units of minibatch discrimination in D, 0 for none, as in :class:`ringfence.GAN`; features go without.
+    spectral
+        Spectral normalisation in D's own layers but the last; layer tables say it row by row.
     steps
         Gradient steps of the search, at least 1.
     search_rates, search_until

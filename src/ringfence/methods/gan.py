@@ -43,6 +43,8 @@ class GAN(PlainGAN):
         What moves G: "adversary" or "feature_matching".
     minibatch
         Units of minibatch discrimination in D, 0 for none.
+    spectral
+        Spectral normalisation in D's own layers but the last; layer tables say it row by row.
     """
 
     info = Info(

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from ..chunks import over
 from ..detector import Detector
 from ..game import ROWS, Batch, Optim, Player, Stage, Terms, batches, stream
-from ..limits import Limit, OneOf, Rule
+from ..limits import Flag, Limit, OneOf, Rule
 from ..losses import (
     ADVERSARIES,
     DISTANCES,
@@ -149,17 +149,21 @@ class PlainGAN(Detector):
     minibatch
         Units of minibatch discrimination (Salimans et al. 2016) in D, 0 for none: D sees how near rows are to those of
         their batch, and a row to be scored is put among training rows that were kept.
+    spectral
+        Spectral normalisation (Miyato et al. 2018) in D's own layers but the last; layer tables say it row by row.
     """
 
     adversary: str | Adversary = "non_saturating"
     generator_loss: str = "adversary"
     minibatch: int = 0
+    spectral: bool = False
 
     limits = {
         **Detector.limits,
         "adversary": ADVERSARY,
         "generator_loss": OneOf(tuple(GENERATOR_LOSSES)),
         "minibatch": Limit(0, whole=True),
+        "spectral": Flag(),
     }
 
     @property
@@ -169,7 +173,8 @@ class PlainGAN(Detector):
 
     def pair(self, make: Family) -> dict[str, nn.Module]:
         """G and D."""
-        return {"generator": make.generator(), "discriminator": make.discriminator("x", minibatch=self.minibatch)}
+        judge = make.discriminator("x", minibatch=self.minibatch, spectral=self.spectral)
+        return {"generator": make.generator(), "discriminator": judge}
 
     def finish(self, nets: Any, rows: Any) -> None:
         """Keep some training rows, drawn by the seed, for a D that puts rows among others."""
