@@ -216,12 +216,17 @@ def play(run: Run, watch: Callable[[Run], None] | None = None) -> None:
     TrainingDiverged
         When the mean of a term over an epoch is NaN or infinite.
     """
+    for _ in play_steps(run):
+        if watch:
+            watch(run)
+
+
+def play_steps(run: Run) -> Iterator[None]:
+    """The same step by step: yields after each, with the run ready to be kept."""
     while not run.finished:
         if not run.seats:
             run.open_stage()
-        for _ in _epoch(run):
-            if watch:
-                watch(run)
+        yield from _epoch(run)
 
 
 def _epoch(run: Run) -> Iterator[None]:
