@@ -24,9 +24,10 @@ from ringfence import (
     methods,
 )
 from ringfence.detector import Detector
+from ringfence.distances import DISTANCES
 from ringfence.exceptions import InvalidData, InvalidParameter, TrainingDiverged
 from ringfence.game import Player
-from ringfence.losses import DISTANCES, Wasserstein
+from ringfence.losses import Wasserstein
 from ringfence.preprocess import ConstantColumns
 from ringfence.presets import names
 

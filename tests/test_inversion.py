@@ -15,12 +15,11 @@ from sklearn.datasets import load_digits
 from torch import Tensor
 
 from ringfence import AnoGAN
+from ringfence.distances import DISTANCES, l1, ssim
 from ringfence.exceptions import InvalidParameter
 from ringfence.inversion import Likely, Schedule, descend, off_shell, search
-from ringfence.losses import DISTANCES, l1
 from ringfence.preprocess import ConstantColumns
 from ringfence.scoring import weighted_sum
-from ringfence.similarity import ssim
 
 FAST = Schedule(steps=300, rates=(0.1, 0.01), until=(200,))
 

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from ringfence import EGBAD, GAN, AnoGAN, FenceGAN
+from ringfence.distances import l1, l2, linf
 from ringfence.exceptions import InvalidParameter
 from ringfence.game import Batch, Game, Nets, Optim, Player, Stage, stream
-from ringfence.losses import ADVERSARIES, Hinge, Wasserstein, adversary_named, cross_entropy, l1, l2, linf
+from ringfence.losses import ADVERSARIES, Hinge, Wasserstein, adversary_named, cross_entropy
 from ringfence.methods.shared import COLLAPSED, cross_entropy_to, doubt, inverse_spread, log_distance
 from ringfence.networks import INITIALISERS, Maker, family_for
 from ringfence.training import Run, play

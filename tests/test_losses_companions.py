@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from ringfence import DAGMM, VAE, AutoEncoder, DeepSVDD
+from ringfence.distances import gaussian
 from ringfence.exceptions import InvalidParameter
 from ringfence.game import Batch
-from ringfence.losses import gaussian
 from ringfence.methods.dagmm import JITTER, energy, mixture_of
 from ringfence.methods.vae import LEAST, divergence
 from ringfence.networks.layers import BatchNorm

@@ -10,9 +10,8 @@ from torch import Tensor
 
 from ringfence import AutoEncoder, GANomaly
 from ringfence.detector import Detector
+from ringfence.distances import DISTANCES, IMAGE_DISTANCES, ROW_DISTANCES, cosine, rbf, residual, ssim
 from ringfence.exceptions import InvalidParameter
-from ringfence.losses import DISTANCES, IMAGE_DISTANCES, ROW_DISTANCES, residual
-from ringfence.similarity import cosine, rbf, ssim
 
 APPROX = {"rel": 1e-5, "abs": 1e-6}
 C1, C2 = 0.02**2, 0.06**2

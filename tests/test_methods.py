@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from ringfence import methods
 from ringfence.checks import CHECKS, check_detector
 from ringfence.detector import Detector
+from ringfence.distances import l2
 from ringfence.exceptions import InvalidParameter
 from ringfence.game import Batch, Optim, Player, Stage
-from ringfence.losses import l2
 from ringfence.networks import Family
 from ringfence.registry import _METHODS, Info, method_named, register
 

@@ -14,10 +14,10 @@ import pytest
 from ringfence import ADGAN, EGBAD, GAN, GPND, MOGAAL, OCGAN, AnoGAN, FenceGAN, load
 from ringfence.columns import UnseenValues
 from ringfence.detector import Detector
+from ringfence.distances import residual
 from ringfence.exceptions import InvalidData
 from ringfence.frame import Frame, as_frame
 from ringfence.intake import ColumnsLeftOut
-from ringfence.losses import residual
 
 N = 120
 METHODS: tuple[type[Detector], ...] = (GAN, FenceGAN, EGBAD, AnoGAN, ADGAN, GPND, MOGAAL, OCGAN)

@@ -23,6 +23,7 @@ from .checkpoint import Keeper
 from .chunks import in_chunks
 from .columns import Columns
 from .corruption import tied
+from .distances import gaussian, residual
 from .exceptions import InvalidParameter, TrainingDiverged
 from .frame import Frame
 from .game import INIT, NOISE, PRIORS, ROWS, Game, Nets, Optim, Stage, drawn_seed, stream
@@ -31,7 +32,6 @@ from .holdout import glimpse, rows_in, sides, some
 from .intake import encoded, learned, received
 from .lazy import LazyRows, ScaledRows
 from .limits import Flag, LayerTables, Limit, OneOf, Rule, Seed, Words, check_limits, check_shape
-from .losses import gaussian, residual
 from .networks import INITIALISERS, Family, Maker, family_for
 from .preprocess import SCALES, Preprocess
 from .progress import steps_bar, watcher
@@ -336,7 +336,8 @@ class Detector(Generative, Signed):
     def residual(self, x: Tensor, remade: Tensor, distance: str = "l1") -> Tensor:
         """How far rows are from their reconstructions, (n,).
 
-        A distance of `ringfence.losses.ROW_DISTANCES`, and the cross-entropy of their categories where they have some.
+        A distance of `ringfence.distances.ROW_DISTANCES`, and the cross-entropy of their categories where they have
+        some.
         """
         return residual(x, remade, self.heads, distance)
 

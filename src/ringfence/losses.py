@@ -1,10 +1,9 @@
-"""Distances and GAN losses: pure functions and small objects of per-sample values.
+"""GAN losses: what a discriminator's logits are worth to those who play, by a small object for each published loss.
 
 Every function takes logits or rows and returns one value a row, so that a term can be weighted, logged and averaged
 for each member by the training loop. A discriminator's logit is high for what it takes to be real.
 """
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,96 +16,6 @@ from torch import Tensor, nn
 
 from .exceptions import InvalidParameter, unknown_name
 from .limits import Limit, check_limits
-from .similarity import cosine, rbf, ssim
-
-
-def l1(a: Tensor, b: Tensor) -> Tensor:
-    """Sum of absolute differences of each row, ‖a − b‖₁; (n, …) → (n,)."""
-    return (a - b).abs().flatten(1).sum(1)
-
-
-def l2(a: Tensor, b: Tensor) -> Tensor:
-    """Euclidean distance of each row, ‖a − b‖₂; (n, …) → (n,)."""
-    distance: Tensor = torch.linalg.vector_norm((a - b).flatten(1), dim=1)
-    return distance
-
-
-def linf(a: Tensor, b: Tensor) -> Tensor:
-    """Largest absolute difference of each row, ‖a − b‖∞; (n, …) → (n,)."""
-    return (a - b).abs().flatten(1).amax(1)
-
-
-def l2_squared(a: Tensor, b: Tensor) -> Tensor:
-    """Sum of squared differences of each row, ‖a − b‖₂²; (n, …) → (n,)."""
-    return (a - b).square().flatten(1).sum(1)
-
-
-def mean_absolute(a: Tensor, b: Tensor) -> Tensor:
-    """Mean of absolute differences of each row; (n, …) → (n,)."""
-    return (a - b).abs().flatten(1).mean(1)
-
-
-def mean_squared(a: Tensor, b: Tensor) -> Tensor:
-    """Mean of squared differences of each row; (n, …) → (n,)."""
-    return (a - b).square().flatten(1).mean(1)
-
-
-DISTANCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "l1": l1,
-    "l2": l2,
-    "l2_squared": l2_squared,
-    "linf": linf,
-    "mean_absolute": mean_absolute,
-    "mean_squared": mean_squared,
-    "rbf": rbf,
-    "cosine": cosine,
-}
-"""Distances of rows, features and latent vectors by name."""
-
-IMAGE_DISTANCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"ssim": ssim}
-"""Distances that are for images alone."""
-
-ROW_DISTANCES = {**DISTANCES, **IMAGE_DISTANCES}
-"""Distances of rows from their reconstructions."""
-
-
-LEAST_PROBABILITY = 1e-6
-"""A category's cross-entropy is measured as if no probability were lower: −log of it, 13.8, is the most there is."""
-
-
-def categories(x: Tensor, p: Tensor, heads: Sequence[tuple[int, int]]) -> Tensor:
-    """Σ over categories of −log max(⟨x, p⟩, 10⁻⁶): cross-entropy of one-hot x under probabilities p; (n, d) → (n,).
-
-    A value that training never saw is all zeros in x, and costs the most.
-    """
-    each = [(x[:, a:b] * p[:, a:b]).sum(1).clamp_min(LEAST_PROBABILITY).log() for a, b in heads]
-    return -torch.stack(each).sum(0)
-
-
-def residual(x: Tensor, remade: Tensor, heads: Sequence[tuple[int, int]], distance: str = "l1") -> Tensor:
-    """Distance of the numbers in each row, plus the cross-entropy of its categories where it has some."""
-    if not heads:
-        return ROW_DISTANCES[distance](x, remade)
-    numbers = heads[0][0]
-    apart = categories(x, remade, heads)
-    return apart + DISTANCES[distance](x[:, :numbers], remade[:, :numbers]) if numbers else apart
-
-
-def gaussian(x: Tensor, mean: Tensor, deviation: Tensor, heads: Sequence[tuple[int, int]] = ()) -> Tensor:
-    """−log N(x; mean, deviation²) of the numbers in each row, plus the cross-entropy of its categories; → (n,).
-
-    Parameters
-    ----------
-    x, mean, deviation
-        (n, …) each, the deviations positive; in the columns of categories `mean` holds probabilities, and the deviation
-        is not looked at.
-    heads
-        First column and end of each category; numbers come before the first.
-    """
-    each = 0.5 * ((x - mean) / deviation).square() + deviation.log() + 0.5 * math.log(2.0 * math.pi)
-    if not heads:
-        return each.flatten(1).sum(1)
-    return each[:, : heads[0][0]].sum(1) + categories(x, mean, heads)
 
 
 def cross_entropy(logit: Tensor, target: float | Tensor) -> Tensor:

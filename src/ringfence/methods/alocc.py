@@ -55,7 +55,7 @@ class ALOCC(Detector):
     residual_weight
         λ, ≥ 0.
     residual_distance
-        What λ weighs, and the score "residual": one of `ringfence.losses.DISTANCES`.
+        What λ weighs, and the score "residual": one of `ringfence.distances.DISTANCES`.
     noise
         σ while training, on the scale of the scaled rows, ≥ 0.
     target

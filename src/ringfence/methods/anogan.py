@@ -43,10 +43,11 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from ..distances import l1
 from ..game import Stage, Statistic
 from ..inversion import RATE, Likely, Schedule, needs_normal, off_shell, search
 from ..limits import Limit, Several
-from ..losses import cross_entropy, l1
+from ..losses import cross_entropy
 from ..networks import Family
 from ..registry import Info, register
 from ..scoring import weights_of

@@ -37,9 +37,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..detector import Detector
+from ..distances import DISTANCES
 from ..game import Batch, Player, Stage, Terms
 from ..limits import Limit
-from ..losses import DISTANCES, cross_entropy
+from ..losses import cross_entropy
 from ..networks import Family
 from ..registry import Info, register
 from .shared import DISTANCE, doubt, weights

@@ -31,9 +31,9 @@ from torch import Tensor, nn
 
 from ..chunks import over
 from ..detector import Detector
+from ..distances import l2_squared
 from ..game import Batch, Optim, Player, Stage, Statistic, Terms, constant
 from ..limits import Limit, OneOf
-from ..losses import l2_squared
 from ..networks import Family, Row
 from ..registry import Info, register
 

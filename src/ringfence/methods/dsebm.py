@@ -34,9 +34,10 @@ from typing import Any
 from torch import Tensor, nn
 
 from ..detector import Detector
+from ..distances import l2, l2_squared
 from ..game import Batch, Player, Stage, Terms
 from ..limits import Limit
-from ..losses import l2, l2_squared, slope
+from ..losses import slope
 from ..networks import Family, Offset, Row
 from ..registry import Info, register
 

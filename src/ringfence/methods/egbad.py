@@ -27,9 +27,10 @@ from typing import Any
 from torch import Tensor, nn
 
 from ..detector import Detector
+from ..distances import l1
 from ..game import Batch, Player, Stage, Terms
 from ..limits import Flag
-from ..losses import Adversary, adversary_named, cross_entropy, l1
+from ..losses import Adversary, adversary_named, cross_entropy
 from ..networks import Family
 from ..registry import Info, register
 from .shared import ADVERSARY, encoder_code, judged, judging

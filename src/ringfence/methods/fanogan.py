@@ -37,9 +37,10 @@ import torch
 from torch import Tensor, nn
 
 from ..detector import Detector
+from ..distances import mean_squared
 from ..game import Batch, Player, Stage, Statistic, Terms
 from ..limits import Limit, OneOf
-from ..losses import Wasserstein, mean_squared
+from ..losses import Wasserstein
 from ..networks import Family
 from ..registry import Info, register
 from .shared import encoder_code, gan_stage, mean_logit

@@ -36,8 +36,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from ..detector import Detector
+from ..distances import DISTANCES, l1, mean_squared
 from ..game import Batch, Player, Stage, Terms
-from ..losses import DISTANCES, Adversary, adversary_named, l1, mean_squared
+from ..losses import Adversary, adversary_named
 from ..networks import Family
 from ..registry import Info, register
 from .shared import ADVERSARY, DISTANCE, ROW_DISTANCE, encoder_code, judged, judging, weights

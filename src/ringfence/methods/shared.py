@@ -9,17 +9,10 @@ from torch import Tensor, nn
 
 from ..chunks import over
 from ..detector import Detector
+from ..distances import DISTANCES, IMAGE_DISTANCES, ROW_DISTANCES
 from ..game import ROWS, Batch, Optim, Player, Stage, Terms, batches, stream
 from ..limits import Flag, Limit, OneOf, Rule
-from ..losses import (
-    ADVERSARIES,
-    DISTANCES,
-    IMAGE_DISTANCES,
-    ROW_DISTANCES,
-    Adversary,
-    adversary_named,
-    cross_entropy,
-)
+from ..losses import ADVERSARIES, Adversary, adversary_named, cross_entropy
 from ..networks import Discriminator, Family
 from ..networks.layers import Minibatch
 

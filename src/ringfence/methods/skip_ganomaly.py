@@ -37,9 +37,10 @@ from typing import Any
 from torch import Tensor, nn
 
 from ..detector import Detector
+from ..distances import mean_squared
 from ..game import Batch, Player, Stage, Terms
 from ..limits import Flag
-from ..losses import Adversary, adversary_named, mean_squared
+from ..losses import Adversary, adversary_named
 from ..networks import Family
 from ..registry import Info, register
 from .shared import ADVERSARY, judged, judging, weights
