@@ -24,7 +24,9 @@ from ringfence.game import NOISE, PRIORS, ROWS, Batch, Game, batches, stream
 from ringfence.losses import ADVERSARIES, Adversary, WassersteinClipped, adversary_named
 from ringfence.methods.shared import matching
 from ringfence.networks import INITIALISERS, Discriminator, Maker, Row
-from ringfence.networks.layers import BatchNorm, Linear, Minibatch
+from ringfence.networks.layers import Linear
+from ringfence.networks.minibatch import Minibatch
+from ringfence.networks.normalisation import BatchNorm
 from ringfence.persist import load
 from ringfence.training import Run, play
 

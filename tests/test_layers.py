@@ -9,19 +9,9 @@ from torch import Tensor, nn
 
 from ringfence.exceptions import InvalidParameter
 from ringfence.networks import Discriminator, Maker, Network, Row
-from ringfence.networks.layers import (
-    INITIALISERS,
-    BatchNorm,
-    Conv2d,
-    ConvTranspose2d,
-    Dropout,
-    LeakyReLU,
-    Linear,
-    Reshape,
-    he,
-    normal_002,
-    xavier,
-)
+from ringfence.networks.axis import INITIALISERS, he, normal_002, xavier
+from ringfence.networks.layers import Conv2d, ConvTranspose2d, Dropout, LeakyReLU, Linear, Reshape
+from ringfence.networks.normalisation import BatchNorm
 from ringfence.networks.tables import same_padding
 
 SEEDS = (11, 12, 13)

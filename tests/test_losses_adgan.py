@@ -12,7 +12,8 @@ from ringfence import ADGAN, tuning
 from ringfence.benchmark.job import Job
 from ringfence.game import Optim
 from ringfence.networks import INITIALISERS, Maker, Network, family_for
-from ringfence.networks.layers import BatchNorm, Linear
+from ringfence.networks.layers import Linear
+from ringfence.networks.normalisation import BatchNorm
 from ringfence.tuning import Tuning, at_once, side_by_side, tune
 
 

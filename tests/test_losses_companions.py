@@ -16,7 +16,7 @@ from ringfence.exceptions import InvalidParameter
 from ringfence.game import Batch
 from ringfence.methods.dagmm import JITTER, energy, mixture_of
 from ringfence.methods.vae import LEAST, divergence
-from ringfence.networks.layers import BatchNorm
+from ringfence.networks.normalisation import BatchNorm
 
 APPROX = {"rel": 1e-5, "abs": 1e-6}
 

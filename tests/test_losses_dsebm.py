@@ -15,7 +15,8 @@ from ringfence.exceptions import InvalidParameter
 from ringfence.game import Batch
 from ringfence.losses import slope
 from ringfence.networks import Maker, Network, Offset, Row
-from ringfence.networks.layers import BatchNorm, he
+from ringfence.networks.axis import he
+from ringfence.networks.normalisation import BatchNorm
 from ringfence.networks.tables import ACTIVATIONS
 
 pytestmark = pytest.mark.filterwarnings("ignore::ringfence.preprocess.ConstantColumns")

@@ -14,7 +14,8 @@ from ringfence.exceptions import InvalidParameter
 from ringfence.game import Batch
 from ringfence.losses import Wasserstein
 from ringfence.networks import DCGAN, MLP, Maker
-from ringfence.networks.layers import Spectral, he
+from ringfence.networks.axis import he
+from ringfence.networks.normalisation import Spectral
 
 from test_losses import Judge  # isort: skip
 

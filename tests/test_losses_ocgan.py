@@ -17,7 +17,7 @@ from ringfence.exceptions import InvalidParameter
 from ringfence.game import Batch
 from ringfence.inversion import mine
 from ringfence.networks import untracked
-from ringfence.networks.layers import BatchNorm
+from ringfence.networks.normalisation import BatchNorm
 
 X = np.random.default_rng(0).normal(size=(40, 5))
 IMAGES = np.random.default_rng(0).uniform(size=(24, 8, 8))

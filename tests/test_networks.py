@@ -6,7 +6,9 @@ import torch
 
 from ringfence.exceptions import InvalidParameter
 from ringfence.networks import DCGAN, MLP, Family, Maker, UNet
-from ringfence.networks.layers import Linear, Spectral, he
+from ringfence.networks.axis import he
+from ringfence.networks.layers import Linear
+from ringfence.networks.normalisation import Spectral
 from ringfence.networks.tables import Row
 
 

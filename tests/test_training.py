@@ -16,7 +16,8 @@ from ringfence.exceptions import InvalidParameter, TrainingDiverged
 from ringfence.game import INIT, Batch, Game, Nets, Optim, Player, Stage, Statistic, stream
 from ringfence.losses import Wasserstein
 from ringfence.networks import INITIALISERS, Maker, family_for
-from ringfence.networks.layers import BatchNorm, Dropout, Linear
+from ringfence.networks.layers import Dropout, Linear
+from ringfence.networks.normalisation import BatchNorm
 from ringfence.training import Run, play
 
 Loss = Callable[[Any, Batch], dict[str, Tensor]]

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from .exceptions import TrainingDiverged
 from .game import DROPOUT, NOISE, ORDER, PRIORS, Batch, Game, Nets, Player, Stage, Statistic, stream
-from .networks.layers import TRACKING, Dropout
+from .networks.layers import Dropout
+from .networks.normalisation import TRACKING
 
 
 @dataclass

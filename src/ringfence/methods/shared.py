@@ -14,7 +14,7 @@ from ..game import ROWS, Batch, Optim, Player, Stage, Terms, batches, stream
 from ..limits import Flag, Limit, OneOf, Rule
 from ..losses import ADVERSARIES, Adversary, adversary_named, cross_entropy
 from ..networks import Discriminator, Family
-from ..networks.layers import Minibatch
+from ..networks.minibatch import Minibatch
 
 ADVERSARY: OneOf = OneOf(tuple(ADVERSARIES), objects=Adversary)
 """What the hyperparameter `adversary` may be, for every method that has it."""

@@ -1,10 +1,12 @@
 """Networks: layers with a member axis, layer tables, and the families that make tables for a shape of data."""
 
+from .axis import INITIALISERS
 from .dcgan import DCGAN
 from .family import Family, Layers
 from .generators import Generators, turns
-from .layers import INITIALISERS, Offset, untracked
+from .layers import Offset
 from .mlp import MLP
+from .normalisation import untracked
 from .tables import JOINS, Discriminator, Maker, Network, Row, Shape, Table
 from .unet import UNet
 

@@ -5,90 +5,14 @@ leading axis of length k; with k = 1 the layers cost what PyTorch's own cost. Ea
 and its dropout masks from its own generator, so that a member equals the single network of its seed.
 """
 
-import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-Initialiser = Callable[[Tensor, int, int, torch.Generator], None]
-"""Fills one member's weight in place, given fan-in, fan-out and the member's generator."""
-
-
-def xavier(weight: Tensor, fan_in: int, fan_out: int, rng: torch.Generator) -> None:
-    """Glorot's uniform initialisation, U(±√(6 / (fan_in + fan_out))) ("Xavier" in the EGBAD paper, Tables 5 and 6)."""
-    bound = math.sqrt(6.0 / (fan_in + fan_out))
-    weight.uniform_(-bound, bound, generator=rng)
-
-
-def normal_002(weight: Tensor, fan_in: int, fan_out: int, rng: torch.Generator) -> None:
-    """N(0, 0.02²), the DCGAN initialisation (EGBAD paper, Tables 3 and 4)."""
-    weight.normal_(0.0, 0.02, generator=rng)
-
-
-def he(weight: Tensor, fan_in: int, fan_out: int, rng: torch.Generator) -> None:
-    """He's uniform initialisation for leaky ReLU, U(±√(6 / fan_in)): keeps the variance through deep stacks."""
-    bound = math.sqrt(6.0 / fan_in)
-    weight.uniform_(-bound, bound, generator=rng)
-
-
-INITIALISERS: dict[str, Initialiser] = {"xavier": xavier, "normal_002": normal_002, "he": he}
-
-
-def _drawn(
-    shape: Sequence[int], fans: tuple[int, int], init: Initialiser, rngs: Sequence[torch.Generator]
-) -> nn.Parameter:
-    weight = torch.empty(len(rngs), *shape)
-    for member, rng in zip(weight, rngs, strict=True):
-        init(member, fans[0], fans[1], rng)
-    return nn.Parameter(weight)
-
-
-def _beside(x: Tensor, members: int) -> Tensor:
-    """(k·b, c, …) → (b, k·c, …): members side by side as channel groups."""
-    rows = x.view(members, -1, *x.shape[1:]).transpose(0, 1)
-    return rows.reshape(rows.shape[0], -1, *x.shape[2:])
-
-
-def _stacked(x: Tensor, members: int) -> Tensor:
-    """(b, k·c, …) → (k·b, c, …): the inverse of :func:`_beside`."""
-    rows = x.view(x.shape[0], members, -1, *x.shape[2:]).transpose(0, 1)
-    return rows.reshape(-1, *rows.shape[2:])
-
-
-class Spectral(nn.Module):
-    """Spectral normalisation W / σ(W) (Miyato et al. 2018): σ by one step of power iteration, for each member its own.
-
-    The step is kept only while the layer trains and `tracking` is on, as batch norm's statistics are, so that scoring
-    changes nothing.
-    """
-
-    def __init__(self, weight: Tensor) -> None:
-        super().__init__()
-        self.tracking = True
-        matrix = weight.detach().flatten(2)
-        u = torch.ones(matrix.shape[:2])
-        for _ in range(15):  # a start near the first singular vector; it follows the weight from there
-            u = _step(matrix, u)[0]
-        self.register_buffer("u", u)
-
-    def forward(self, weight: Tensor) -> Tensor:
-        """Divide each member's weight, (k, out, …), by its largest singular value."""
-        matrix = weight.flatten(2)
-        with torch.no_grad():
-            u, v = _step(matrix, self.get_buffer("u"))
-            if self.training and self.tracking:
-                self.get_buffer("u").copy_(u)
-        sigma = torch.einsum("ko,koi,ki->k", u, matrix, v)
-        return weight / sigma.view(-1, *[1] * (weight.ndim - 1))
-
-
-def _step(matrix: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
-    """One step of power iteration for each member: (k, out, in) and (k, out) → new u and v."""
-    v = F.normalize(torch.einsum("koi,ko->ki", matrix, u), dim=1)
-    return F.normalize(torch.einsum("koi,ki->ko", matrix, v), dim=1), v
+from .axis import Initialiser, beside, drawn, stacked
+from .normalisation import Spectral
 
 
 class Linear(nn.Module):
@@ -106,7 +30,7 @@ class Linear(nn.Module):
     ) -> None:
         super().__init__()
         self.members = len(rngs)
-        self.weight = _drawn((outputs, inputs), (inputs, outputs), init, rngs)
+        self.weight = drawn((outputs, inputs), (inputs, outputs), init, rngs)
         self.bias = nn.Parameter(torch.zeros(self.members, outputs)) if bias else None
         self.norm = Spectral(self.weight) if spectral else None
 
@@ -144,7 +68,7 @@ class Conv2d(nn.Module):
         super().__init__()
         self.members, self.stride, self.padding = len(rngs), stride, padding
         fans = (inputs * kernel * kernel, outputs * kernel * kernel)
-        self.weight = _drawn((outputs, inputs, kernel, kernel), fans, init, rngs)
+        self.weight = drawn((outputs, inputs, kernel, kernel), fans, init, rngs)
         self.bias = nn.Parameter(torch.zeros(self.members, outputs)) if bias else None
         self.norm = Spectral(self.weight) if spectral else None
 
@@ -156,7 +80,7 @@ class Conv2d(nn.Module):
         if self.members == 1 and x.shape[1] == 1:
             return self._columns(x if even else F.pad(x, self.padding), (top, left) if even else (0, 0), weight)
         if self.members > 1:
-            x = _beside(x, self.members)
+            x = beside(x, self.members)
         out = F.conv2d(
             x if even else F.pad(x, self.padding),
             weight.flatten(0, 1),
@@ -165,7 +89,7 @@ class Conv2d(nn.Module):
             padding=(top, left) if even else 0,
             groups=self.members,
         )
-        return _stacked(out, self.members) if self.members > 1 else out
+        return stacked(out, self.members) if self.members > 1 else out
 
     def _columns(self, x: Tensor, padding: tuple[int, int], weight: Tensor) -> Tensor:
         """The same as one matrix product: twice as fast on CPUs where there is one input channel."""
@@ -201,7 +125,7 @@ class ConvTranspose2d(nn.Module):
         self.padding = [max(s, 0) // 2 for s in surplus]
         self.output_padding = [max(2 * p - s, 0) for p, s in zip(self.padding, surplus, strict=True)]
         fans = (inputs * kernel * kernel, outputs * kernel * kernel)
-        self.weight = _drawn((inputs, outputs, kernel, kernel), fans, init, rngs)
+        self.weight = drawn((inputs, outputs, kernel, kernel), fans, init, rngs)
         self.bias = nn.Parameter(torch.zeros(self.members, outputs)) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
@@ -209,7 +133,7 @@ class ConvTranspose2d(nn.Module):
         if self.members == 1 and self.weight.shape[2] == 1:
             return self._columns(x)
         if self.members > 1:
-            x = _beside(x, self.members)
+            x = beside(x, self.members)
         out = F.conv_transpose2d(
             x,
             self.weight.flatten(0, 1),
@@ -219,7 +143,7 @@ class ConvTranspose2d(nn.Module):
             output_padding=self.output_padding,
             groups=self.members,
         )[:, :, : self.size_out[0], : self.size_out[1]]
-        return _stacked(out, self.members) if self.members > 1 else out
+        return stacked(out, self.members) if self.members > 1 else out
 
     def _columns(self, x: Tensor) -> Tensor:
         """The same as one matrix product: twice as fast on CPUs where there is one output channel."""
@@ -237,113 +161,6 @@ class ConvTranspose2d(nn.Module):
         top, left = self.padding
         out = canvas[:, :, top : top + height, left : left + width]
         return out if self.bias is None else out + self.bias[0][:, None, None]
-
-
-class BatchNorm(nn.Module):
-    """Batch normalisation over rows and pixels, for each member its own.
-
-    In training mode it uses the batch's statistics; it writes the running ones only while `tracking` is on, which the
-    training loop switches on for the networks of the player that moves.
-    """
-
-    def __init__(self, channels: int, *, momentum: float, eps: float, members: int, affine: bool = True) -> None:
-        super().__init__()
-        self.members, self.momentum, self.eps, self.tracking = members, momentum, eps, True
-        self.weight = nn.Parameter(torch.ones(members, channels)) if affine else None
-        self.bias = nn.Parameter(torch.zeros(members, channels)) if affine else None
-        self.register_buffer("running_mean", torch.zeros(members, channels))
-        self.register_buffer("running_var", torch.ones(members, channels))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalise (k·b, c) or (k·b, c, h, w)."""
-        write = self.training and self.tracking
-        keep = write or not self.training
-        out = F.batch_norm(
-            _beside(x, self.members) if self.members > 1 else x,
-            self.get_buffer("running_mean").flatten() if keep else None,
-            self.get_buffer("running_var").flatten() if keep else None,
-            None if self.weight is None else self.weight.flatten(),
-            None if self.bias is None else self.bias.flatten(),
-            training=self.training,
-            momentum=self.momentum,
-            eps=self.eps,
-        )
-        return _stacked(out, self.members) if self.members > 1 else out
-
-
-TRACKING = (BatchNorm, Spectral)
-"""Layers that write statistics while they train and their `tracking` is on."""
-
-
-@contextmanager
-def untracked(network: nn.Module) -> Iterator[None]:
-    """Let a network write no statistics for a while: its passes there are no part of what it learns from."""
-    writing = [layer for layer in network.modules() if isinstance(layer, TRACKING) and layer.tracking]
-    for layer in writing:
-        layer.tracking = False
-    try:
-        yield
-    finally:
-        for layer in writing:
-            layer.tracking = True
-
-
-class Minibatch(nn.Module):
-    """Minibatch discrimination (Salimans et al. 2016, §3.2): how near each row's features are to those of its batch.
-
-    With M_i = T f_i, which has `DIRECTIONS` values for each unit u::
-
-        o(x_i)_u = Σ_j exp(−‖M_iu − M_ju‖₁)        over the rows j of the batch, i among them
-
-    A generator whose rows are all alike gives itself away by it. While training, the batch is the one at hand, for each
-    member its own. In evaluation mode a row is put among the rows that `remember` kept instead, and never sees those
-    that happen to be judged with it: o is then 1, for the row itself, and a mean over the reference times the number of
-    other rows that a batch had in training.
-
-    Differs from the paper in: T is drawn as other weights are and not normalised, as the released code's is; the
-    reference, of which the paper says nothing, as it scores no rows.
-    """
-
-    REFERENCE = 64
-    """Rows that are kept."""
-    DIRECTIONS = 5
-    """Values of M for each unit, the released code's."""
-
-    def __init__(self, inputs: int, units: int, *, init: Initialiser, rngs: Sequence[torch.Generator]) -> None:
-        super().__init__()
-        self.members, self.units = len(rngs), units
-        self.kernels = Linear(inputs, units * self.DIRECTIONS, bias=False, init=init, rngs=rngs)
-        # Zero while training, and so is their moving average; `remember` fills them when training has ended.
-        self.register_buffer("reference", torch.zeros(self.members, self.REFERENCE, units, self.DIRECTIONS))
-        self.register_buffer("others", torch.zeros(self.members))
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Map (k·b, inputs) to (k·b, units)."""
-        rows = self._directions(features)
-        if self.training:
-            return self._nearness(rows, rows).sum(2).flatten(0, 1)
-        near = self._nearness(rows, self.get_buffer("reference")).mean(2)
-        return (1.0 + self.get_buffer("others")[:, None, None] * near).flatten(0, 1)
-
-    def remember(self, features: Tensor, others: float) -> None:
-        """Keep rows' features, (k·r, inputs), as the reference, and how many `others` a row had in its batches.
-
-        The first `REFERENCE` rows of each member are kept; fewer are repeated until there are as many.
-        """
-        rows = self._directions(features)
-        places = torch.arange(self.REFERENCE, device=rows.device) % rows.shape[1]
-        self.get_buffer("reference").copy_(rows[:, places])
-        self.get_buffer("others").fill_(others)
-
-    def _directions(self, features: Tensor) -> Tensor:
-        """M, (k, b, units, directions)."""
-        made: Tensor = self.kernels(features)
-        return made.view(self.members, -1, self.units, self.DIRECTIONS)
-
-    @staticmethod
-    def _nearness(rows: Tensor, others: Tensor) -> Tensor:
-        """exp(−‖M_i − M_j‖₁) of all pairs: (k, b, u, d) and (k, r, u, d) → (k, b, r, u)."""
-        return torch.exp(-(rows[:, :, None] - others[:, None]).abs().sum(-1))
 
 
 class Dropout(nn.Module):

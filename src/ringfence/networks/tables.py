@@ -31,7 +31,10 @@ import torch
 from torch import Tensor, nn
 
 from ..exceptions import InvalidParameter, unknown_name
-from .layers import BatchNorm, Conv2d, ConvTranspose2d, Dropout, Initialiser, LeakyReLU, Linear, Minibatch, Reshape
+from .axis import Initialiser
+from .layers import Conv2d, ConvTranspose2d, Dropout, LeakyReLU, Linear, Reshape
+from .minibatch import Minibatch
+from .normalisation import BatchNorm
 
 Shape = tuple[int, ...]
 
@@ -213,7 +216,7 @@ class Discriminator(nn.Module):
     images laid over each other as channels, or one below the other.
 
     With `minibatch` units the rows after the features see how near the features are to those of a batch too
-    (:class:`~ringfence.networks.layers.Minibatch`); call `remember` once training has ended. The features themselves
+    (:class:`~ringfence.networks.minibatch.Minibatch`); call `remember` once training has ended. The features themselves
     stay a function of the row.
     """
 

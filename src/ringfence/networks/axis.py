@@ -1,0 +1,52 @@
+"""The member axis: how the weights of k networks side by side are drawn, and how their rows lie in a batch."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+Initialiser = Callable[[Tensor, int, int, torch.Generator], None]
+"""Fills one member's weight in place, given fan-in, fan-out and the member's generator."""
+
+
+def xavier(weight: Tensor, fan_in: int, fan_out: int, rng: torch.Generator) -> None:
+    """Glorot's uniform initialisation, U(±√(6 / (fan_in + fan_out))) ("Xavier" in the EGBAD paper, Tables 5 and 6)."""
+    bound = math.sqrt(6.0 / (fan_in + fan_out))
+    weight.uniform_(-bound, bound, generator=rng)
+
+
+def normal_002(weight: Tensor, fan_in: int, fan_out: int, rng: torch.Generator) -> None:
+    """N(0, 0.02²), the DCGAN initialisation (EGBAD paper, Tables 3 and 4)."""
+    weight.normal_(0.0, 0.02, generator=rng)
+
+
+def he(weight: Tensor, fan_in: int, fan_out: int, rng: torch.Generator) -> None:
+    """He's uniform initialisation for leaky ReLU, U(±√(6 / fan_in)): keeps the variance through deep stacks."""
+    bound = math.sqrt(6.0 / fan_in)
+    weight.uniform_(-bound, bound, generator=rng)
+
+
+INITIALISERS: dict[str, Initialiser] = {"xavier": xavier, "normal_002": normal_002, "he": he}
+
+
+def drawn(
+    shape: Sequence[int], fans: tuple[int, int], init: Initialiser, rngs: Sequence[torch.Generator]
+) -> nn.Parameter:
+    """A weight with a leading axis of members, each of `shape`, drawn by its own generator."""
+    weight = torch.empty(len(rngs), *shape)
+    for member, rng in zip(weight, rngs, strict=True):
+        init(member, fans[0], fans[1], rng)
+    return nn.Parameter(weight)
+
+
+def beside(x: Tensor, members: int) -> Tensor:
+    """(k·b, c, …) → (b, k·c, …): members side by side as channel groups."""
+    rows = x.view(members, -1, *x.shape[1:]).transpose(0, 1)
+    return rows.reshape(rows.shape[0], -1, *x.shape[2:])
+
+
+def stacked(x: Tensor, members: int) -> Tensor:
+    """(b, k·c, …) → (k·b, c, …): the inverse of :func:`beside`."""
+    rows = x.view(x.shape[0], members, -1, *x.shape[2:]).transpose(0, 1)
+    return rows.reshape(-1, *rows.shape[2:])
