@@ -10,7 +10,7 @@ import torch
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
-from ringfence import GAN, VAE, AnoGAN, methods
+from ringfence import ADGAN, GAN, VAE, AnoGAN, methods
 from ringfence.checks import (
     check_a_player_moves_only_its_own,
     check_same_seed_same_bits,
@@ -20,10 +20,10 @@ from ringfence.checks import (
 )
 from ringfence.configure import detector_for
 from ringfence.exceptions import InvalidParameter
-from ringfence.game import NOISE, PRIORS, ROWS, Batch, Game, batches, stream
+from ringfence.game import INIT, NOISE, PRIORS, ROWS, Batch, Game, batches, stream
 from ringfence.losses import ADVERSARIES, Adversary, WassersteinClipped, adversary_named
 from ringfence.methods.shared import matching
-from ringfence.networks import INITIALISERS, Discriminator, Maker, Row
+from ringfence.networks import INITIALISERS, MLP, Discriminator, Maker, Row
 from ringfence.networks.layers import Linear
 from ringfence.networks.minibatch import Minibatch
 from ringfence.networks.normalisation import BatchNorm
@@ -251,6 +251,18 @@ def test_spectral_holds_every_layer_of_the_discriminator_but_the_last(method: An
     assert held == pytest.approx([1.0] * len(held), abs=0.05)
     assert abs(last - 1.0) > 0.05
     assert max(largest(False)[:-1]) > 1.5
+
+
+@pytest.mark.parametrize("method", [GAN, AnoGAN, ADGAN])
+def test_no_aid_changes_the_weights_that_a_seed_draws_first_for_the_generator(method: Any) -> None:
+    def family() -> MLP:
+        make = Maker(INITIALISERS["he"], [stream(5, INIT)], lambda count: torch.zeros(count, 4))
+        return MLP((6,), 4, None, make, ())
+
+    alone = family().generator().state_dict()
+    for aids in ({}, {"spectral": True}, {"minibatch": 8}):
+        made = method(latent_dim=4, **aids).build(family())["generator"].state_dict()
+        assert all(torch.equal(made[name], weight) for name, weight in alone.items()), aids
 
 
 # ---- minibatch discrimination -------------------------------------------------------------------------------------

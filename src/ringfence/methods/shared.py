@@ -165,9 +165,10 @@ class PlainGAN(Detector):
         return gan_stage(adversary_named(self.adversary), self.adam, generator_loss=self.generator_loss)
 
     def pair(self, make: Family) -> dict[str, nn.Module]:
-        """G and D."""
+        """G and D; G's weights are drawn first, as the records' were."""
+        generator = make.generator()
         judge = make.discriminator("x", minibatch=self.minibatch, spectral=self.spectral)
-        return {"generator": make.generator(), "discriminator": judge}
+        return {"generator": generator, "discriminator": judge}
 
     def finish(self, nets: Any, rows: Any) -> None:
         """Keep some training rows, drawn by the seed, for a D that puts rows among others."""
