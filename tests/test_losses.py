@@ -1,7 +1,6 @@
 """Every term and part against numbers worked out by hand from the papers' equations."""
 
 import math
-from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from golden import APPROX, HALF, LOG2, LOG3, LOG4, QUARTER, THREE_QUARTERS, Judge, batch, softplus, terms, values
 from ringfence import EGBAD, GAN, AnoGAN, FenceGAN
 from ringfence.distances import l1, l2, linf
 from ringfence.exceptions import InvalidParameter
@@ -17,34 +17,6 @@ from ringfence.losses import ADVERSARIES, Hinge, Wasserstein, adversary_named, c
 from ringfence.methods.shared import COLLAPSED, cross_entropy_to, doubt, inverse_spread, log_distance
 from ringfence.networks import INITIALISERS, Maker, family_for
 from ringfence.training import Run, play
-
-LOG2, LOG4, LOG3 = math.log(2), math.log(4), math.log(3)
-# σ(log 3) = 3/4 and σ(0) = 1/2: logits whose D is a plain fraction.
-THREE_QUARTERS, HALF, QUARTER = LOG3, 0.0, -LOG3
-APPROX = {"rel": 1e-5, "abs": 1e-6}
-
-
-def values(t: Tensor) -> list[float]:
-    return t.detach().double().tolist()
-
-
-class Judge:
-    """A discriminator whose logit and features are any functions of its arguments."""
-
-    def __init__(self, logit: Callable[..., Tensor], features: Callable[..., Tensor] | None = None) -> None:
-        self.logit, self.features = logit, features or (lambda *a: a[0])
-
-    def __call__(self, *arguments: Tensor) -> tuple[Tensor, Tensor]:
-        return self.logit(*arguments), self.features(*arguments)
-
-    def both(self, real: Sequence[Tensor], fake: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        return self.logit(*real), self.logit(*fake)
-
-
-def batch(x: list[list[float]], noise: list[list[float]] | None = None) -> Batch:
-    rows = torch.tensor(x)
-    fixed = torch.tensor(noise) if noise is not None else torch.zeros(len(x), 1)
-    return Batch(rows, 0, 0, 0.0, 1, lambda n: fixed[:n])
 
 
 def test_distances_are_sums_roots_and_maxima_of_absolutes() -> None:
@@ -168,13 +140,6 @@ def gan_nets() -> SimpleNamespace:
         generator=lambda z: -z,
         discriminator=Judge(lambda x: x[:, 0], lambda x: torch.cat([x, 2 * x], 1)),
     )
-
-
-def terms(det: Any, nets: Any, b: Batch) -> dict[str, list[float]]:
-    found: dict[str, list[float]] = {}
-    for player in det.stages()[-1].players:
-        found |= {f"{player.title}.{k}": values(v) for k, v in player.loss(nets, b).items()}
-    return found
 
 
 def test_gan_is_eq_2_and_the_non_saturating_generator() -> None:
@@ -334,10 +299,6 @@ def egbad_nets() -> SimpleNamespace:
             lambda x, z: x[:, 0] - z[:, 0], lambda x, z: torch.stack([x[:, 0] + z[:, 0], 3 * x[:, 1]], 1)
         ),
     )
-
-
-def softplus(value: float) -> float:
-    return math.log1p(math.exp(value))
 
 
 def test_egbad_judges_pairs_and_its_opponents_swap_them() -> None:

@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from golden import APPROX, LOG2, LOG3, LOG4, Judge, batch, terms, values
 from ringfence import AAE
 from ringfence.exceptions import InvalidParameter
 from ringfence.game import PRIORS, Optim, stream
 from ringfence.losses import Wasserstein
 from ringfence.methods.aae import UNLIKELY, half_square
-from test_losses import APPROX, LOG2, LOG3, LOG4, Judge, batch, terms, values
 
 
 def nets(at: Tensor | None = None) -> Any:

@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from golden import APPROX, LOG3, Judge, softplus, terms, values
 from ringfence import ALOCC
 from ringfence.exceptions import InvalidParameter
 from ringfence.game import Batch
 from ringfence.losses import Wasserstein
-from test_losses import APPROX, LOG3, Judge, softplus, terms, values
 
 
 def nets(at: Tensor | None = None) -> Any:

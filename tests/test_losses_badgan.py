@@ -1,44 +1,20 @@
 """Terms of the bad GAN against numbers worked out by hand."""
 
-import math
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
+from golden import APPROX, LOG2, LOG3, LOG4, Judge, batch, first, values
 from ringfence import BadGAN
-from ringfence.game import Batch
 from ringfence.methods.badgan import pull_away
-
-LOG2, LOG3, LOG4 = math.log(2), math.log(3), math.log(4)
-APPROX = {"rel": 1e-5, "abs": 1e-6}
-
-
-def values(t: Tensor) -> list[float]:
-    return t.detach().double().tolist()
-
-
-def batch(x: list[list[float]], noise: list[list[float]] | Tensor, members: int = 1) -> Batch:
-    fixed = noise if isinstance(noise, Tensor) else torch.tensor(noise)
-    return Batch(torch.tensor(x), 0, 0, 0.0, members, lambda n: fixed)
-
-
-class Judge:
-    """D: the logit is the first value, the features are the row."""
-
-    def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        return x[:, 0], x
-
-    def both(self, real: tuple[Tensor], fake: tuple[Tensor]) -> tuple[Tensor, Tensor]:
-        return real[0][:, 0], fake[0][:, 0]
 
 
 def nets() -> Any:
     """G(z) = z."""
-    return SimpleNamespace(generator=lambda z: z, discriminator=Judge())
+    return SimpleNamespace(generator=lambda z: z, discriminator=Judge(first))
 
 
 # ---- entropy ------------------------------------------------------------------------------------------------------

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from golden import APPROX, values
 from ringfence import DAGMM, VAE, AutoEncoder, DeepSVDD
 from ringfence.distances import gaussian
 from ringfence.exceptions import InvalidParameter
@@ -17,12 +18,6 @@ from ringfence.game import Batch
 from ringfence.methods.dagmm import JITTER, energy, mixture_of
 from ringfence.methods.vae import LEAST, divergence
 from ringfence.networks.normalisation import BatchNorm
-
-APPROX = {"rel": 1e-5, "abs": 1e-6}
-
-
-def values(t: Tensor) -> list[float]:
-    return t.detach().double().tolist()
 
 
 def batch(x: list[list[float]], normal: list[list[float]] | None = None, epoch: int = 0, members: int = 1) -> Batch:

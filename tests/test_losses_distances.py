@@ -8,18 +8,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from golden import APPROX, values
 from ringfence import AutoEncoder, GANomaly
 from ringfence.detector import Detector
 from ringfence.distances import DISTANCES, IMAGE_DISTANCES, ROW_DISTANCES, cosine, rbf, residual, ssim
 from ringfence.exceptions import InvalidParameter
 
-APPROX = {"rel": 1e-5, "abs": 1e-6}
 C1, C2 = 0.02**2, 0.06**2
 """(K₁ L)² and (K₂ L)² for K₁ = .01, K₂ = .03, L = 2."""
-
-
-def values(t: Tensor) -> list[float]:
-    return t.detach().double().tolist()
 
 
 def image(*rows: list[float]) -> Tensor:

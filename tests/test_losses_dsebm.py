@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
+from golden import APPROX, values
 from ringfence import DSEBM
 from ringfence.exceptions import InvalidParameter
 from ringfence.game import Batch
@@ -20,12 +21,6 @@ from ringfence.networks.normalisation import BatchNorm
 from ringfence.networks.tables import ACTIVATIONS
 
 pytestmark = pytest.mark.filterwarnings("ignore::ringfence.preprocess.ConstantColumns")
-
-APPROX = {"rel": 1e-5, "abs": 1e-6}
-
-
-def values(t: Tensor) -> list[Any]:
-    return t.detach().double().tolist()
 
 
 def maker(count: int = 1) -> Maker:

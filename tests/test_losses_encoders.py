@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import torch
 
+from golden import APPROX, Judge, batch, softplus, terms, values
 from ringfence import ALAD, FAnoGAN, GANomaly, SkipGANomaly
 from ringfence.game import stream
 from ringfence.losses import Wasserstein
 from ringfence.networks import INITIALISERS, Maker, family_for
-from test_losses import APPROX, Judge, batch, softplus, terms, values
 
 
 def family(shape: tuple[int, ...]) -> Any:

@@ -1,6 +1,5 @@
 """SO-GAAL's and MO-GAAL's terms, parts and game against numbers worked out by hand."""
 
-import math
 from typing import Any
 
 import numpy as np
@@ -8,15 +7,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from golden import APPROX, LOG2, LOG3, LOG4, values
 from ringfence import MOGAAL, SOGAAL
 from ringfence.exceptions import InvalidParameter
 from ringfence.game import Batch, Game, Nets, Stage
 from ringfence.methods.mogaal import levels
 from ringfence.networks import INITIALISERS, Generators, Maker, Row, turns
 from ringfence.training import Run, play
-
-LOG2, LOG3, LOG4 = math.log(2), math.log(3), math.log(4)
-APPROX = {"rel": 1e-5, "abs": 1e-6}
 
 
 class Judge(nn.Module):
@@ -46,10 +43,6 @@ class Shift(nn.Module):
 
 def nets() -> Any:
     return Nets({"generator": Shift(), "discriminator": Judge()})
-
-
-def values(t: Tensor) -> list[float]:
-    return t.detach().double().tolist()
 
 
 def batch(x: list[float], noise: list[float], members: int = 1) -> Batch:

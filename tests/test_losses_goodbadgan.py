@@ -9,39 +9,18 @@ import pytest
 import torch
 from torch import Tensor
 
+from golden import APPROX, HALF, LOG2, LOG3, LOG4, QUARTER, THREE_QUARTERS, Judge, batch, first, values
 from ringfence import FenceGAN, GoodBadGAN
 from ringfence.exceptions import InvalidParameter
 from ringfence.game import Batch
 from ringfence.losses import Wasserstein
 
-LOG2, LOG3, LOG4 = math.log(2), math.log(3), math.log(4)
-# σ(log 3) = 3/4, σ(0) = 1/2.
-THREE_QUARTERS, HALF, QUARTER = LOG3, 0.0, -LOG3
-APPROX = {"rel": 1e-5, "abs": 1e-6}
-
-
-def values(t: Tensor) -> list[float]:
-    return t.detach().double().tolist()
-
-
-def batch(x: list[list[float]], noise: list[list[float]] | Tensor) -> Batch:
-    fixed = noise if isinstance(noise, Tensor) else torch.tensor(noise)
-    return Batch(torch.tensor(x), 0, 0, 0.0, 1, lambda n: fixed)
-
-
-class Judge:
-    """D: the logit is the first value."""
-
-    def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        return x[:, 0], x
-
-    def both(self, real: tuple[Tensor], fake: tuple[Tensor]) -> tuple[Tensor, Tensor]:
-        return real[0][:, 0], fake[0][:, 0]
-
 
 def nets() -> Any:
     """G(z) = z, B(z) = (−z, z): what D takes the one's row for, it takes the other's for least."""
-    return SimpleNamespace(generator=lambda z: z, bad_generator=lambda z: torch.cat([-z, z], 1), discriminator=Judge())
+    return SimpleNamespace(
+        generator=lambda z: z, bad_generator=lambda z: torch.cat([-z, z], 1), discriminator=Judge(first)
+    )
 
 
 def test_d_sees_normal_good_and_bad_rows_with_their_weights() -> None:
@@ -88,7 +67,7 @@ def test_the_bad_generator_has_the_distances_of_fence_gan() -> None:
 def test_the_bad_generator_learns_what_that_of_fence_gan_learns(encirclement: str) -> None:
     given = {"alpha": 0.3, "beta": 7.0, "encirclement": encirclement, "clamp": 0.01, "dispersion": "l1"}
     z = torch.tensor([[0.2, 1.0], [-1.0, 0.4], [2.0, -0.3]])
-    same = SimpleNamespace(generator=lambda z: z, bad_generator=lambda z: z, discriminator=Judge())
+    same = SimpleNamespace(generator=lambda z: z, bad_generator=lambda z: z, discriminator=Judge(first))
     step = batch([[0.0]] * 3, z)
     ours = GoodBadGAN(**given).bad_loss(same, step)
     theirs = FenceGAN(**given).generator_loss(same, step)
@@ -98,7 +77,7 @@ def test_the_bad_generator_learns_what_that_of_fence_gan_learns(encirclement: st
 def test_who_moves_whom_and_which_way() -> None:
     # Logits .5 and −.5: the good generator raises both (slope −(1 − D)), the bad one brings both to α = ½ (D − α).
     z = torch.tensor([[0.5], [-0.5]], requires_grad=True)
-    same = SimpleNamespace(generator=lambda z: z, bad_generator=lambda z: z, discriminator=Judge())
+    same = SimpleNamespace(generator=lambda z: z, bad_generator=lambda z: z, discriminator=Judge(first))
     det, step = GoodBadGAN(alpha=0.5), batch([[0.0], [0.0]], z)
     (good,) = torch.autograd.grad(det.good_loss(same, step)["adversarial"].sum(), z)
     (bad,) = torch.autograd.grad(det.bad_loss(same, step)["encirclement"].sum(), z)
@@ -123,15 +102,12 @@ def test_each_player_moves_its_own_networks_on_its_own_noise() -> None:
 
 def test_a_penalty_of_the_adversary_keeps_its_weight() -> None:
     # D(x) = x₁: its slope is 1 in one of two columns, so the penalty is 0; with logit 2 x₁ it is λ (2 − 1)².
-    class Steep(Judge):
-        def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]:
-            return 2 * x[:, 0], x
-
-    steep = SimpleNamespace(generator=lambda z: z, bad_generator=lambda z: z, discriminator=Steep())
+    judge = Judge(lambda x: 2 * x[:, 0])
+    steep = SimpleNamespace(generator=lambda z: z, bad_generator=lambda z: z, discriminator=judge)
     det = GoodBadGAN(adversary=Wasserstein(penalty=3.0), good_weight=0.25, bad_weight=0.5)
     found = det.discriminator_loss(steep, batch([[1.0], [2.0]], [[4.0], [6.0]]))
     assert values(found["penalty"]) == pytest.approx([3, 3])
-    assert values(found["fake"]) == [1, 1.5]
+    assert values(found["fake"]) == [2, 3]
     assert values(found["bad"]) == [4, 6]
 
 

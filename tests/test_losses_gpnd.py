@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from golden import Summing, values
 from ringfence import GPND
 from ringfence.exceptions import TrainingDiverged
 from ringfence.game import Batch, Statistic
@@ -32,10 +33,6 @@ LOG_2PI = math.log(2 * math.pi)
 
 def doubles(*values: Any) -> Tensor:
     return torch.tensor(values, dtype=torch.float64)
-
-
-def values(t: Tensor) -> list[float]:
-    return t.detach().double().tolist()
 
 
 # ---- Jacobians and their volumes ----------------------------------------------------------------------------------
@@ -205,26 +202,13 @@ def test_an_empty_bin_counts_as_half_a_row() -> None:
 # ---- the method ---------------------------------------------------------------------------------------------------
 
 
-class Judge:
-    """A discriminator: logit = weight · Σ of its argument."""
-
-    def __init__(self, weight: float) -> None:
-        self.weight = torch.tensor(weight, requires_grad=True)
-
-    def __call__(self, a: Tensor) -> tuple[Tensor, Tensor]:
-        return self.weight * a.sum(1), a
-
-    def both(self, real: tuple[Tensor], fake: tuple[Tensor]) -> tuple[Tensor, Tensor]:
-        return self(*real)[0], self(*fake)[0]
-
-
 def linear(stretch: float = 1.0) -> Any:
     """E(x) = (x₁, x₂) / stretch, G(z) = (stretch z, 0): x₃ is lost. p_Z is N(0, 1)², r as above."""
     return SimpleNamespace(
         encoder=lambda x: x[:, :2] / stretch,
         generator=lambda z: torch.cat([stretch * z, torch.zeros_like(z[:, :1])], 1),
-        discriminator=Judge(1.0),
-        latent_discriminator=Judge(-2.0),
+        discriminator=Summing(1.0),
+        latent_discriminator=Summing(-2.0),
         density=Statistic(
             shape=doubles(2, 2),
             location=doubles(0, 0),
@@ -279,7 +263,7 @@ def test_terms_of_the_latent_game_and_of_the_autoencoder() -> None:
 def test_the_encoder_is_moved_towards_the_prior_and_towards_the_row() -> None:
     # E(x) = e x, G(z) = z, D_z's logit −2 Σ z: −log σ(−2 · 3 e) grows with e at 1; (1 − e)² falls with e at ½.
     e = torch.tensor(0.5, requires_grad=True)
-    nets = SimpleNamespace(encoder=lambda x: e * x, generator=lambda z: z, latent_discriminator=Judge(-2.0))
+    nets = SimpleNamespace(encoder=lambda x: e * x, generator=lambda z: z, latent_discriminator=Summing(-2.0))
     batch = step([[1.0, 2.0]], [[0.0, 0.0]])
     terms = GPND().autoencoder_loss(nets, batch)
     (latent,) = torch.autograd.grad(terms["latent"].sum(), e, retain_graph=True)

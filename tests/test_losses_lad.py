@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
+from golden import APPROX, Judge, values
 from ringfence import LAD, Frame
 from ringfence.corruption import CORRUPTIONS, corrupted, noisy, permuted, tied, uniform
 from ringfence.exceptions import InvalidParameter
@@ -17,14 +17,7 @@ from ringfence.networks import DCGAN, MLP, Maker
 from ringfence.networks.axis import he
 from ringfence.networks.normalisation import Spectral
 
-from test_losses import Judge  # isort: skip
-
-APPROX = {"rel": 1e-5, "abs": 1e-6}
 X = np.random.default_rng(0).normal(size=(60, 6))
-
-
-def values(t: Tensor) -> list[Any]:
-    return t.detach().double().tolist()
 
 
 # ---- corruptions --------------------------------------------------------------------------------------------------

@@ -1,6 +1,5 @@
 """MinLGAN's terms and part against numbers worked out by hand."""
 
-import math
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,30 +7,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from golden import APPROX, LOG2, LOG3, LOG4, Judge, first, values
 from ringfence import MinLGAN
 from ringfence.exceptions import InvalidParameter
 from ringfence.game import Batch
 from ringfence.losses import cross_entropy
 
-LOG2, LOG3, LOG4 = math.log(2), math.log(3), math.log(4)
-APPROX = {"rel": 1e-5, "abs": 1e-6}
-
-
-class Judge:
-    """Takes the first column for its logit."""
-
-    def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        return x[:, 0], x
-
-    def both(self, real: tuple[Tensor], fake: tuple[Tensor]) -> tuple[Tensor, Tensor]:
-        return self(*real)[0], self(*fake)[0]
-
-
-NETS: Any = SimpleNamespace(generator=lambda z: z, discriminator=Judge())
-
-
-def values(t: Tensor) -> list[float]:
-    return t.detach().double().tolist()
+NETS: Any = SimpleNamespace(generator=lambda z: z, discriminator=Judge(first))
 
 
 def batch(noise: Tensor) -> Batch:

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from golden import Summing, values
 from ringfence import OCGAN
 from ringfence.exceptions import InvalidParameter
 from ringfence.game import Batch
@@ -21,21 +22,6 @@ from ringfence.networks.normalisation import BatchNorm
 
 X = np.random.default_rng(0).normal(size=(40, 5))
 IMAGES = np.random.default_rng(0).uniform(size=(24, 8, 8))
-
-
-class Judge:
-    """A discriminator: logit = weight · Σ of its argument; what it is shown is kept."""
-
-    def __init__(self, weight: float) -> None:
-        self.weight = torch.tensor(weight, requires_grad=True)
-        self.seen: list[Tensor] = []
-
-    def __call__(self, a: Tensor) -> tuple[Tensor, Tensor]:
-        self.seen.append(a)
-        return self.weight * a.sum(1), a
-
-    def both(self, real: tuple[Tensor], fake: tuple[Tensor]) -> tuple[Tensor, Tensor]:
-        return self(*real)[0], self(*fake)[0]
 
 
 class Times(nn.Module):
@@ -54,9 +40,9 @@ def toys() -> Any:
     return SimpleNamespace(
         encoder=Times(0.5),
         generator=Times(4.0),
-        discriminator=Judge(1.0),
-        latent_discriminator=Judge(-1.0),
-        classifier=Judge(2.0),
+        discriminator=Summing(1.0),
+        latent_discriminator=Summing(-1.0),
+        classifier=Summing(2.0),
     )
 
 
@@ -66,10 +52,6 @@ def step(
     """A step on rows x with u from the prior and n / noise = `normal`."""
     fixed = torch.tensor(normal) if normal is not None else torch.zeros(len(x), len(x[0]))
     return Batch(torch.tensor(x), 0, 0, progress, 1, lambda n: torch.tensor(u), lambda shape: fixed)
-
-
-def values(t: Tensor) -> list[float]:
-    return t.detach().double().tolist()
 
 
 def real(logit: float) -> Any:

@@ -48,6 +48,16 @@ def recorder(name: str = "a", **changes: Any) -> tuple[Player, list[Batch]]:
     return Player((name,), loss, Optim("sgd", lr=1.0), **changes), seen
 
 
+def noting(turns: list[str], name: str) -> Loss:
+    """A loss that notes in which step it was asked for."""
+
+    def loss(nets: Any, batch: Batch) -> dict[str, Tensor]:
+        turns.append(f"{name}{batch.step}")
+        return {"none": nets.a.value.expand(len(batch.x))}
+
+    return loss
+
+
 def seen_rows(seen: list[Batch]) -> list[int]:
     return [int(v) for b in seen for v in b.x[:, 0]]
 
@@ -135,19 +145,11 @@ def test_own_rows_are_every_row_once_in_an_order_of_their_own() -> None:
 
 def test_players_play_in_turn_repeat_and_pause() -> None:
     turns: list[str] = []
-
-    def noting(name: str) -> Loss:
-        def loss(nets: Any, batch: Batch) -> dict[str, Tensor]:
-            turns.append(f"{name}{batch.step}")
-            return {"none": nets.a.value.expand(len(batch.x))}
-
-        return loss
-
     players = (
-        Player(("a",), noting("d"), Optim("sgd")),
-        Player(("a",), noting("r"), Optim("sgd"), repeat=2, name="r"),
+        Player(("a",), noting(turns, "d"), Optim("sgd")),
+        Player(("a",), noting(turns, "r"), Optim("sgd"), repeat=2, name="r"),
         # f-AnoGAN: the generator moves every few steps, after the others have moved that often.
-        Player(("a",), noting("g"), Optim("sgd"), every=3, name="g"),
+        Player(("a",), noting(turns, "g"), Optim("sgd"), every=3, name="g"),
     )
     play(Run(game([Stage(players)], 8), Nets({"a": Point()})))
     assert turns == ["d0", "r0", "r0", "d1", "r1", "r1", "d2", "r2", "r2", "g2", "d3", "r3", "r3"]
@@ -155,17 +157,9 @@ def test_players_play_in_turn_repeat_and_pause() -> None:
 
 def test_a_player_moves_until_its_share_of_the_stage_is_over_also_within_an_epoch() -> None:
     turns: list[str] = []
-
-    def noting(name: str) -> Loss:
-        def loss(nets: Any, batch: Batch) -> dict[str, Tensor]:
-            turns.append(f"{name}{batch.step}")
-            return {"none": nets.a.value.expand(len(batch.x))}
-
-        return loss
-
     players = (
-        Player(("a",), noting("d"), Optim("sgd")),
-        Player(("a",), noting("g"), Optim("sgd"), until=0.5, name="g"),
+        Player(("a",), noting(turns, "d"), Optim("sgd")),
+        Player(("a",), noting(turns, "g"), Optim("sgd"), until=0.5, name="g"),
     )
     play(Run(game([Stage(players)], 8), Nets({"a": Point()})))
     assert turns == ["d0", "g0", "d1", "g1", "d2", "d3"]
