@@ -18,7 +18,7 @@ from ringfence.benchmark.album import SIDE, chosen
 from ringfence.benchmark.execute import execute
 from ringfence.benchmark.pictures import Task, defects, pixels, window_figures
 from ringfence.benchmark.records import Record
-from ringfence.benchmark.tables import render_text
+from ringfence.benchmark.text import render_text
 from ringfence.exceptions import InvalidData
 from ringfence.overlap import OVERLAPS
 from ringfence.pictures import Arrays

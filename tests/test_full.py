@@ -7,7 +7,7 @@ import pytest
 
 from ringfence import cli, methods
 from ringfence.benchmark import Setting, plan, run
-from ringfence.benchmark.tables import LEAST_GAIN
+from ringfence.benchmark.notes import LEAST_GAIN
 from ringfence.metrics import paired_interval
 from ringfence.presets import names
 from ringfence.workflow import DEMO

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from ringfence import methods
+from ringfence.benchmark.notes import LEAST_GAIN
 from ringfence.benchmark.records import Section, read_records, sections
-from ringfence.benchmark.tables import LEAST_GAIN, tables
+from ringfence.benchmark.tables import tables
 
 ROOT = Path(__file__).resolve().parent.parent
 EASY = ("digits", "letter", "optdigits", "vowels")

@@ -21,7 +21,7 @@ from painted import benched
 from ringfence import EGBAD, GAN
 from ringfence.benchmark.baselines import BASELINES
 from ringfence.benchmark.records import Name, read_records
-from ringfence.benchmark.tables import render_text
+from ringfence.benchmark.text import render_text
 from ringfence.data import load_digits
 from ringfence.exceptions import InvalidData, InvalidParameter
 from ringfence.metrics import evaluate

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from ringfence.benchmark.notes import notes
 from ringfence.benchmark.records import FIGURES, read_records, sections
-from ringfence.benchmark.tables import notes, render_text, tables
+from ringfence.benchmark.tables import tables
+from ringfence.benchmark.text import render_text
 from ringfence.exceptions import InvalidData
 
 

@@ -15,7 +15,7 @@ import torch
 from . import __version__, workflow
 from .benchmark import FolderBench, Setting, plan, run
 from .benchmark.records import read_records
-from .benchmark.tables import render_text
+from .benchmark.text import render_text
 from .configure import settings
 from .data import CATALOG
 from .exceptions import InvalidParameter, RingfenceError, unknown_name

@@ -1,20 +1,14 @@
-"""Averaged records → tables and notes, for the terminal and for the report alike. Pure functions."""
+"""Averaged records → tables, for the terminal and for the report alike. Pure functions."""
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
 from .. import presets, registry
 from ..exceptions import InvalidParameter
-from .records import CUT, FIGURES, Gain, Name, Place, Record, Row, Section, Spread, name_of, number, sections
-
-LEAST_GAIN = 0.10
-"""AUROC that training must add, or the method is named as one that did not clearly learn."""
-
-LOW = 0.80
-"""AUROC below which a method is named, so that nobody takes it for a working one unread."""
+from .records import CUT, FIGURES, Gain, Name, Record, Row, Section, Spread, number
 
 PIXEL_FIGURES = {"pixel_auroc": "AUROC", "pro": "PRO", "pixel_ap": "AP"}
 """Keys of `ringfence.pixels.evaluate_pixels` and their heads."""
@@ -38,9 +32,6 @@ class Table(NamedTuple):
     title: str
     heads: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
-
-
-# ---- tables ----------------------------------------------------------------------------------------------
 
 
 def share(value: float, sign: str = "") -> Cell:
@@ -216,96 +207,6 @@ def score_kind(record: Record) -> str | None:
     return given or (next(iter(known.scores)) if known else None)
 
 
-# ---- in words ----------------------------------------------------------------------------------------------
-
-
-def notes(section: Section) -> list[str]:
-    """Say what the tables can't: who searched, who did not learn, what failed, which means lack a case or seed."""
-    budgets = [f"budget {letter}: {budget}" for budget, letter in section.budgets.items()]
-    told = (_searching, _learning, _low, _failures, _gaps)
-    return [*budgets, *(line for tell in told for line in tell(section))]
-
-
-def _searching(section: Section) -> list[str]:
-    """Other score kinds than a search's own are not what the search would find for them."""
-    known = registry.methods()
-    rows = [r for r in section.rows if r.name.method in known and known[r.name.method].info.cost == "search"]
-    kinds = {kind for r in rows for record in r.runs.values() if (kind := score_kind(record))}
-    labels = ", ".join(dict.fromkeys(r.name.label for r in rows))
-    ended = f"where the search for its own score ended ({', '.join(sorted(kinds))})"
-    return [f"{labels}: every other score kind and part is measured {ended}"] if rows else []
-
-
-def _learning(section: Section) -> list[str]:
-    trained = [(row, row.gain) for row in section.rows if row.name.role == "trained"]
-    # A gain of one pair has no interval (NaN), which no comparison holds against it.
-    weak = [(row, gain) for row, gain in trained if gain and (gain.mean < LEAST_GAIN or gain.low <= 0)]
-    alone = [row.name.label for row, gain in trained if gain is None]
-    lines = [
-        f"did not clearly learn: {row.name.label}: AUROC {share(gain.untrained + gain.mean).text} trained,"
-        f" {share(gain.untrained).text} untrained; the gain is {share(gain.mean, '+').text}"
-        + (f", below {share(LEAST_GAIN, '+').text}" if gain.mean < LEAST_GAIN else "")
-        + (f", and its interval reaches {share(gain.low, '+').text}" if gain.low <= 0 else "")
-        for row, gain in weak
-    ]
-    return lines + ([f"no untrained run to compare with: {', '.join(alone)}"] if alone else [])
-
-
-def _low(section: Section) -> list[str]:
-    trained = [(row, row.metric("auroc").mean) for row in section.rows if row.name.role == "trained"]
-    low = [f"{row.name.label} {share(mean).text}" for row, mean in trained if mean < LOW]
-    return (
-        [f"below {share(LOW).text}: {', '.join(low)}; pages of the methods say why, where it is known"] if low else []
-    )
-
-
-def _failures(section: Section) -> list[str]:
-    return [
-        f"failed: {name_of(record).label} ({record['role']}), case {record['case']}, seed {record['seed']}:"
-        f" {' '.join(str(record['status']).removeprefix('failed:').split())}"
-        for record in section.failed
-    ]
-
-
-def _gaps(section: Section) -> list[str]:
-    lines = []
-    for row in section.rows:
-        seeds = {seed for _, seed in row.runs}
-        lacking = [f"{c} (seed {s})" for c in section.cases for s in sorted(seeds) if (c, s) not in row.runs]
-        if lacking:
-            lines.append(f"means with gaps: {row.name.label} lacks case {', '.join(lacking)}")
-    return lines
-
-
-def title(place: Place) -> str:
-    """Name a place in one line."""
-    return ", ".join(part for part in (place.benchmark, place.case, place.protocol) if part)
-
-
-def render_text(records: Iterable[Record]) -> str:
-    """Write the tables as aligned Markdown, each section with its notes."""
-    lines: list[str] = []
-    for section in sections(records):
-        lines += [f"## {title(section.place)}", ""]
-        for table in tables(section):
-            lines += [table.title, "", *_aligned(table), ""]
-        lines += [*(f"- {note}" for note in notes(section)), ""]
-    return re.sub("\n{3,}", "\n\n", "\n".join(lines)).rstrip() + "\n"
-
-
 def is_number_column(table: Table, column: int) -> bool:
     """Whether a column holds numbers, and so stands on the right."""
     return any(row[column].value is not None for row in table.rows)
-
-
-def _aligned(table: Table) -> list[str]:
-    columns = [[head, *(row[i].text for row in table.rows)] for i, head in enumerate(table.heads)]
-    widths = [max(3, *map(len, column)) for column in columns]
-    right = [is_number_column(table, i) for i in range(len(columns))]
-    rule = [("-" * (width - 1) + ":") if r else "-" * width for width, r in zip(widths, right, strict=True)]
-    sides: Sequence[Callable[[str, int], str]] = [str.rjust if r else str.ljust for r in right]
-    body = [
-        [side(text, width) for side, text, width in zip(sides, line, widths, strict=True)]
-        for line in zip(*columns, strict=True)
-    ]
-    return [f"| {' | '.join(cells)} |" for cells in (body[0], rule, *body[1:])]

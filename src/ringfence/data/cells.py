@@ -117,7 +117,7 @@ class Cells:
         if self._infinite is not None:
             return self._infinite  # in a block above all codes
         infinite = np.array([value is not None and bool(np.isinf(value)) for value in values])
-        wrong = infinite | (other & ~np.isin(texts, list(MISSING_NUMBER)))
+        wrong = infinite | (other & np.array([text not in MISSING_NUMBER for text in texts]))
         if not wrong.any():
             return None  # codes such as 007
         at = int(np.argmax(wrong[codes]))

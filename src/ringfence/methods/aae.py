@@ -80,8 +80,7 @@ class AAE(Detector):
     adversary
         GAN loss of D_z and of E by name or object.
     distance
-        Between a row and its reconstruction, in training and in the score: one of
-        `ringfence.distances.DISTANCES`.
+        Between a row and its reconstruction, in training and in the score: one of `ringfence.distances.DISTANCES`.
     adversarial_lr
         Rate of D_z and of E while it fools D_z, above 0; None is `lr`.
     """

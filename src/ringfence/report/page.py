@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..benchmark import tables
+from ..benchmark.notes import LEAST_GAIN, notes
 from ..benchmark.records import Name, Record, Section, sections
 from ..benchmark.tables import Cell
+from ..benchmark.text import title
 from ..metrics import pr_points, roc_points
 from . import figures, style
 from .album import Scale, Strip, scales, strips
@@ -80,7 +82,7 @@ def render_page(folder: Path, records: Sequence[Record]) -> str:
         views=views,
         folder=folder.name,
         has_runs=(folder / "runs").is_dir(),
-        least_gain=tables.share(tables.LEAST_GAIN).text,
+        least_gain=tables.share(LEAST_GAIN).text,
     )
 
 
@@ -100,9 +102,8 @@ _GENERATED = Key(style.Line(style.GENERATED, (1.5, 1.5)), "rows that the generat
 def _view(section: Section, folder: Path, lines: Mapping[Name, style.Line]) -> View:
     shown = {case: shown_in(section, case, folder) for case in section.cases}
     scale = picture_range([one.run for found in shown.values() for one in found if one.run])
-    title = tables.title(section.place)
     return View(
-        title,
+        title(section.place),
         _facts(section),
         _each(section, lambda record: record.get("command")),
         _each(
@@ -110,7 +111,7 @@ def _view(section: Section, folder: Path, lines: Mapping[Name, style.Line]) -> V
             lambda record: f"case {record['case']}, seed {record['seed']}: {record.get('data_sha256')}",
         ),
         tuple(tables.tables(section)),
-        tuple(tables.notes(section)),
+        tuple(notes(section)),
         tuple(_case(section, case, found, lines, scale) for case, found in shown.items()),
         scale,
     )
@@ -179,7 +180,7 @@ def _case(
     lines: Mapping[Name, style.Line],
     scale: tuple[float, float],
 ) -> Case:
-    place = f"{tables.title(section.place)}/{case}"
+    place = f"{title(section.place)}/{case}"
     drawn = [(one, one.run) for one in shown if one.run]
     keys = {one.row.name: _key(section, one, case, lines) for one, _ in drawn}
     # The best is drawn last and so on top.
