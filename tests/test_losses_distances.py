@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_digits
 from torch import Tensor
 
 from golden import APPROX, values
-from ringfence import AutoEncoder, GANomaly
+from ringfence import AAE, ALOCC, GPND, AutoEncoder, GANomaly
 from ringfence.detector import Detector
 from ringfence.distances import DISTANCES, IMAGE_DISTANCES, ROW_DISTANCES, cosine, rbf, residual, ssim
 from ringfence.exceptions import InvalidParameter
@@ -122,3 +123,22 @@ def test_codes_and_features_have_no_ssim() -> None:
     for name in ("code_distance", "adversarial_distance"):
         with pytest.raises(InvalidParameter, match=f"unknown {name} 'ssim'"):
             GANomaly(**{name: "ssim"}).check()
+
+
+@pytest.mark.parametrize(
+    ("method", "name"),
+    [
+        (AAE, "distance"),
+        (ALOCC, "residual_distance"),
+        (AutoEncoder, "distance"),
+        (GANomaly, "residual_distance"),
+        (GPND, "residual_distance"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::ringfence.preprocess.ConstantColumns")
+def test_a_row_and_its_reconstruction_are_compared_by_ssim_where_they_are_images(method: Any, name: str) -> None:
+    images = load_digits().images[:40]
+    det = method(epochs=1, batch_size=20, latent_dim=4, random_state=0, **{name: "ssim"})
+    assert np.isfinite(det.fit(images).anomaly_score(images[:3])).all()
+    with pytest.raises(InvalidParameter, match=f"^{name}='ssim' is for images alone"):
+        det.fit(images.reshape(40, 64))

@@ -42,7 +42,7 @@ from ..limits import Limit
 from ..losses import Adversary, adversary_named
 from ..networks import Family
 from ..registry import Info, register
-from .shared import ADVERSARY, DISTANCE, doubt, encoder_code, judged, judging
+from .shared import ADVERSARY, ROW_DISTANCE, doubt, encoder_code, judged, judging
 
 
 def half_square(z: Tensor) -> Tensor:
@@ -80,7 +80,7 @@ class AAE(Detector):
     adversary
         GAN loss of D_z and of E by name or object.
     distance
-        Between a row and its reconstruction, in training and in the score: one of `ringfence.distances.DISTANCES`.
+        Between a row and its reconstruction, in training and in the score: one of `ringfence.distances.ROW_DISTANCES`.
     adversarial_lr
         Rate of D_z and of E while it fools D_z, above 0; None is `lr`.
     """
@@ -102,7 +102,7 @@ class AAE(Detector):
     limits = {
         **Detector.limits,
         "adversary": ADVERSARY,
-        "distance": DISTANCE,
+        "distance": ROW_DISTANCE,
         "adversarial_lr": Limit(0, open_low=True, none=True),
     }
 

@@ -40,7 +40,7 @@ from ..limits import Limit, OneOf
 from ..losses import Adversary, adversary_named
 from ..networks import Family
 from ..registry import Info, register
-from .shared import ADVERSARY, DISTANCE, doubt, encoder_code, judged, judging, weights
+from .shared import ADVERSARY, ROW_DISTANCE, doubt, encoder_code, judged, judging, weights
 
 
 @register("alocc")
@@ -55,7 +55,7 @@ class ALOCC(Detector):
     residual_weight
         λ, ≥ 0.
     residual_distance
-        What λ weighs, and the score "residual": one of `ringfence.distances.DISTANCES`.
+        What λ weighs, and the score "residual": one of `ringfence.distances.ROW_DISTANCES`.
     noise
         σ while training, on the scale of the scaled rows, ≥ 0.
     target
@@ -84,7 +84,7 @@ class ALOCC(Detector):
         **Detector.limits,
         "adversary": ADVERSARY,
         **weights("residual_weight", "noise"),
-        "residual_distance": DISTANCE,
+        "residual_distance": ROW_DISTANCE,
         "target": OneOf(("clean", "noisy")),
         "refine_steps": Limit(1, whole=True),
     }

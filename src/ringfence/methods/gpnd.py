@@ -57,7 +57,7 @@ from ..manifold import (
 )
 from ..networks import Family
 from ..registry import Info, register
-from .shared import ADVERSARY, DISTANCE, encoder_code, gan_stage, judged, judging, weights
+from .shared import ADVERSARY, ROW_DISTANCE, encoder_code, gan_stage, judged, judging, weights
 
 MOST_CODES = 20_000
 """Codes that p_Z is fitted to."""
@@ -111,7 +111,7 @@ class GPND(Detector):
         **Detector.limits,
         "adversary": ADVERSARY,
         **weights("residual_weight"),
-        "residual_distance": DISTANCE,
+        "residual_distance": ROW_DISTANCE,
         "jacobian": OneOf(tuple(JACOBIANS)),
         "power": Limit(0, open_low=True),
         "bins": Limit(1, whole=True),
