@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from ringfence.detector import Detector
 from ringfence.game import drawn_seed
 from ringfence.preprocess import Preprocess
-from ringfence.training import Run, play_steps
+from ringfence.training import play_steps
 
 
 def trainer(detector: Detector, rows: NDArray[Any], steps: int) -> Callable[[], float]:
     """Make a contestant that trains a detector `steps` further steps a call, exactly as `fit` would.
 
-    Everything that `fit` does between its first and its last step is in it: the epoch's order of rows, the moving average,
+    Everything that `fit` does between its first and its last step is in it: order of rows, the moving average,
     the log. Rows are scaled and networks made before.
     """
     walk = walking(detector, rows)
@@ -35,9 +35,7 @@ def walking(detector: Detector, rows: NDArray[Any]) -> Iterator[None]:
     detector.check()
     detector.seed_ = drawn_seed(detector.random_state)
     detector.preprocess_ = Preprocess.fit(rows, detector.scale)
-    detector._assemble()
-    run = Run(detector._game(detector._scaled(rows), learn=True), detector.nets_)
-    return play_steps(run)
+    return play_steps(detector._run(detector._scaled(rows), learn=True))
 
 
 def uniform(rows: int, *shape: int) -> NDArray[np.float32]:

@@ -146,8 +146,8 @@ WITH_ADVERSARY = sorted(name for name, cls in methods().items() if "adversary" i
 @pytest.mark.parametrize("name", WITH_ADVERSARY)
 def test_every_discriminator_is_clipped_after_each_of_its_moves_and_no_other_network(name: str) -> None:
     det = methods()[name](epochs=1, batch_size=20, random_state=0, adversary=WassersteinClipped(clip=0.03))
-    det.fit_untrained(X)._assemble()
-    run = Run(det._game(det.preprocess_.tensor(X), learn=True), det.nets_)
+    det.fit_untrained(X)
+    run = det._run(det.preprocess_.tensor(X), learn=True)
     largest = {name: 0.0 for name, _ in run.nets.named_children()}
 
     def watch(run: Run) -> None:

@@ -38,7 +38,9 @@ ALLOWED = {
     "progress": {"training"},
     "registry": {"exceptions", "detector"},
     "game": {"exceptions"},
-    "training": {"exceptions", "game", "networks"},
+    "combination": set(),
+    "members": {"game", "scoring"},
+    "training": {"exceptions", "game", "members", "networks"},
     "protocol": {"exceptions", "metrics"},
     # tables
     "frame": {"exceptions"},
@@ -53,15 +55,17 @@ ALLOWED = {
     "data": {"exceptions", "frame", "kinds", "pictures", "protocol"},
     "holdout": {"exceptions", "frame", "lazy"},
     "intake": {"columns", "detector", "exceptions", "frame", "kinds", "lazy", "preprocess"},
-    "persist": {"columns", "exceptions", "losses", "preprocess", "registry", "detector", "picture_detector"},
+    "persist": {
+        "columns", "exceptions", "losses", "members", "preprocess", "registry", "detector", "picture_detector",
+    },
     "checkpoint": {"exceptions", "frame", "lazy", "persist", "detector", "training"},
     "generative": {"detector", "exceptions", "game", "intake", "limits", "networks", "preprocess"},
     "detector": {
-        "checkpoint", "chunks", "columns", "corruption", "distances", "exceptions", "frame", "game", "generative",
-        "holdout", "intake", "lazy", "limits", "networks", "persist", "preprocess", "presets", "progress", "registry",
-        "scoring", "signs", "threshold", "training",
+        "checkpoint", "chunks", "columns", "combination", "corruption", "distances", "exceptions", "frame", "game",
+        "generative", "holdout", "intake", "lazy", "limits", "members", "networks", "persist", "preprocess", "presets",
+        "progress", "registry", "scoring", "signs", "threshold", "training",
     },
-    "maps": {"chunks", "detector", "exceptions", "lazy", "networks", "progress", "scoring"},
+    "maps": {"chunks", "detector", "exceptions", "lazy", "members", "networks", "progress", "scoring"},
     "picture_detector": {
         "detector", "exceptions", "game", "holdout", "lazy", "limits", "maps", "persist", "pictures", "progress",
         "signs", "threshold", "views", "picture_rows",

@@ -75,10 +75,10 @@ def check_score_is_a_function_of_the_row(detector: Detector, X: Rows) -> None:
 def check_scoring_changes_nothing(detector: Detector, X: Rows) -> None:
     """No weight, no buffer, no input and no global random state changes while rows are scored."""
     det = fitted(detector, X)
-    before, given = _bytes(det.nets_), X.copy()
+    before, given = _weights(det), X.copy()
     state = torch.get_rng_state(), np.random.get_state()[1].copy()  # type: ignore[index]
     det.anomaly_score(X)
-    assert _bytes(det.nets_) == before, "scoring changed a weight or a buffer"
+    assert _weights(det) == before, "scoring changed a weight or a buffer"
     assert np.array_equal(X, given), "scoring changed its input"
     assert torch.equal(torch.get_rng_state(), state[0]), "scoring drew from torch's global generator"
     assert np.array_equal(np.random.get_state()[1], state[1]), "scoring drew from numpy's global generator"  # type: ignore[index]
@@ -90,18 +90,16 @@ def check_same_seed_same_bits(detector: Detector, X: Rows) -> None:
     one, two, other = fitted(detector, X), fitted(detector, X), fitted(detector, X, random_state=1)
     assert torch.equal(torch.get_rng_state(), state[0]), "fit drew from torch's global generator"
     assert np.array_equal(np.random.get_state()[1], state[1]), "fit drew from numpy's global generator"  # type: ignore[index]
-    assert _bytes(one.nets_) == _bytes(two.nets_), "the same seed gave other weights"
+    assert _weights(one) == _weights(two), "the same seed gave other weights"
     _same(one.anomaly_score(X), two.anomaly_score(X), "with the same seed")
-    assert _bytes(one.nets_) != _bytes(other.nets_), "another seed gave the same weights"
+    assert _weights(one) != _weights(other), "another seed gave the same weights"
 
 
 def check_a_player_moves_only_its_own(detector: Detector, X: Rows) -> None:
     """In every turn the player's networks move, buffers included, and no other does."""
     det = fitted(detector, X)
     rows = det.preprocess_.tensor(np.asarray(X)).to(det._device)
-    det._assemble()
-    det.nets_.to(det._device)
-    run = Run(det._game(rows, learn=True), det.nets_)
+    run = det._run(rows, learn=True)
     moved: set[str] = set()
     for stage in range(len(run.game.stages)):
         run.stage, run.opened = stage, False
@@ -128,12 +126,12 @@ def check_terms_and_parts_are_per_row(detector: Detector, X: Rows) -> None:
     for kind, weights in det.scores.items():
         assert set(weights) <= set(parts), f"score kind {kind} weighs parts that are not there"
     rows = det.preprocess_.tensor(np.asarray(X)).to(det._device)
-    det._assemble()
-    run = Run(det._game(rows, learn=True), det.nets_)
+    run = det._run(rows, learn=True)
     run.open_stage()
     for player in run.game.stages[-1].players:
         for name, term in player.loss(run.nets, _batch(run)).items():
-            assert term.shape == (len(X),), f"term {name} of {player.title} has shape {tuple(term.shape)}"
+            rows_seen = len(X) * detector.members
+            assert term.shape == (rows_seen,), f"term {name} of {player.title} has shape {tuple(term.shape)}"
 
 
 def check_cut_and_signs_agree(detector: Detector, X: Rows) -> None:
@@ -195,7 +193,8 @@ def check_every_hyperparameter_is_read(detector: Detector, X: Rows) -> None:
     One that allows a single value, and one that the method says it leaves `unused`, may change nothing.
     """
     shape = (1, *np.shape(X)[1:])[-3:] if np.ndim(X) > 2 else np.shape(X)[1:]
-    choices = [{}, *_choices(detector, shape)]
+    # How members are combined is of use to several alone; where they are ranked, two score kinds may rank alike.
+    choices = [{}, *_choices(detector, shape), {"members": 1 if detector.members > 1 else 2}]
     idle = (*SILENT, *FRAMES, *(IMAGES if np.ndim(X) == 2 else ()), *detector.unused, "layers")
     for name in detector.get_params(deep=False):
         if name in idle or (name == "score_kind" and len(detector.scores) == 1):
@@ -203,7 +202,7 @@ def check_every_hyperparameter_is_read(detector: Detector, X: Rows) -> None:
         others = _alternatives(detector, name, shape)
         if others and not any(
             _trace(fitted(detector, X, **beside)) != _trace(fitted(detector, X, **{**beside, name: value}))
-            for beside in choices
+            for beside in (choices[::-1] if name == "combine" else choices)
             for value in others
         ):
             raise AssertionError(f"hyperparameter {name} changes nothing")
@@ -232,13 +231,18 @@ def _bytes(nets: torch.nn.Module) -> bytes:
     return b"".join(t.cpu().numpy().tobytes() for t in nets.state_dict().values())
 
 
+def _weights(det: Detector) -> bytes:
+    return b"".join(_bytes(member.nets) for member in det.members_)
+
+
 def _batch(run: Run) -> Batch:
-    return Batch(run.game.rows, 0, 0, 0.0, len(run.game.seeds), run.draw, run.gauss)
+    members = len(run.game.seeds)
+    return Batch(torch.cat([run.game.rows] * members), 0, 0, 0.0, members, run.draw, run.gauss)
 
 
 def _trace(det: Detector) -> tuple[Any, ...]:
     """What a hyperparameter may change: weights, cut, history and the parts and scores of a few rows."""
-    return _bytes(det.nets_), det.offset_, repr(det.history_), det._chunk
+    return _weights(det), det.offset_, repr(det.history_), det._chunk
 
 
 def _choices(detector: Detector, shape: tuple[int, ...]) -> Iterator[dict[str, Any]]:

@@ -116,8 +116,8 @@ def _catalogue(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def _changes(args: argparse.Namespace) -> dict[str, Any]:
-    changes = settings(args.set)
-    return changes if args.epochs is None else {**changes, "epochs": args.epochs}
+    own = {name: getattr(args, name) for name in ("epochs", "members")}
+    return {**settings(args.set), **{name: value for name, value in own.items() if value is not None}}
 
 
 def _fit(args: argparse.Namespace) -> int:

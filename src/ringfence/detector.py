@@ -5,10 +5,13 @@ and scaling rows, training, scoring in fixed chunks, the cut, the scikit-learn c
 overridden.
 """
 
+import copy
 import math
+import warnings
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from numbers import Integral
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -22,6 +25,7 @@ from . import persist, presets, scoring
 from .checkpoint import Keeper
 from .chunks import in_chunks
 from .columns import Columns
+from .combination import COMBINATIONS
 from .corruption import tied
 from .distances import gaussian, residual
 from .exceptions import InvalidParameter, TrainingDiverged
@@ -32,6 +36,7 @@ from .holdout import glimpse, rows_in, sides, some
 from .intake import encoded, learned, received
 from .lazy import LazyRows, ScaledRows
 from .limits import Flag, LayerTables, Limit, OneOf, Rule, Seed, Words, check_limits, check_shape
+from .members import Member, MemberStopped, finite, mean_parts, seeds_of, side_by_side, state_of
 from .networks import INITIALISERS, Family, Maker, family_for
 from .preprocess import SCALES, Preprocess
 from .progress import steps_bar, watcher
@@ -84,6 +89,12 @@ class Detector(Generative, Signed):
         Share of the training rows that lie beyond the cut, 0 to 0.5; "auto" is 0.05.
     calibration
         Share of the training rows kept out of training and used for the cut alone, from 0 to below 1.
+    members
+        Models of as many seeds, at least 1, that are trained side by side and scored together; `member` gives each.
+    combine
+        How the members' scores become one: "rank", the mean of the ranks that a row has among each member's scores of
+        the rows that the cut is measured on, or "waic", the mean plus the variance of standardised scores
+        (:mod:`ringfence.combination`). A single model's score is its own.
     random_state
         Seed, `numpy.random.RandomState` or None; the same seed gives the same bits on a CPU with the same number of
         torch's threads (sums are split among threads, and rounding follows the split).
@@ -105,6 +116,17 @@ class Detector(Generative, Signed):
     split_, held_out_
         How many rows trained ("train"), and how many were kept out for the cut ("calibrate"); and which, (n,) bool,
         which is not saved.
+    members_
+        The members that went on to the end, each with its networks, its `seed` and its `history`
+        (:class:`ringfence.members.Member`).
+    member_seeds_
+        The `random_state` of each member: the detector with members=1 and that one is the member. The first is the
+        detector's own (None where that is no number); the others come from the seed that it gave, `seed_`, and the
+        member's number.
+    stopped_
+        Members whose loss, weights or scores became NaN or infinite, by number, and why. They count for nothing.
+    nets_
+        Networks of the first of `members_`; what needs one model (`sample`, `reconstruct` …) takes these.
     """
 
     epochs: int | str = "auto"
@@ -121,6 +143,8 @@ class Detector(Generative, Signed):
     strict: bool = False
     init: str = "he"
     layers: Mapping[str, Any] | None = None
+    members: int = 1
+    combine: str = "rank"
     contamination: float | str = "auto"
     calibration: float = 0.0
     random_state: int | np.random.RandomState | None = None
@@ -144,6 +168,8 @@ class Detector(Generative, Signed):
         "strict": Flag(),
         "init": OneOf(tuple(INITIALISERS)),
         "layers": LayerTables(),
+        "members": Limit(1, whole=True),
+        "combine": OneOf(tuple(COMBINATIONS)),
         "calibration": Limit(0, 1, open_high=True),
         "random_state": Seed(),
         "device": OneOf(("auto", "cpu", "cuda")),
@@ -234,7 +260,7 @@ class Detector(Generative, Signed):
         InvalidParameter, InvalidData
             Before training starts.
         TrainingDiverged
-            When a loss becomes NaN or infinite.
+            When a loss becomes NaN or infinite, for every member; one that stops while others go on is warned of.
         InvalidModel
             When `checkpoint` holds another run.
         """
@@ -264,10 +290,8 @@ class Detector(Generative, Signed):
         taught = x if len(training) == len(x) else some(x, training)
         names, heads = (self.columns_.names, self.columns_.heads) if self.columns_ else (None, ())
         self.preprocess_ = Preprocess.fit(glimpse(taught), self.scale, names, heads)
-        self._assemble()
-        self.nets_.to(self._device)
         rows = self._scaled(taught)
-        run = Run(self._game(rows, learn=learn), self.nets_)
+        run = self._run(rows, learn=learn)
         if kept:
             run.restore(kept.tensors, kept.facts["run"])
         with steps_bar(run.total_steps, type(self).__name__, show=bool(self.verbose)) as bar:
@@ -275,16 +299,44 @@ class Detector(Generative, Signed):
         if keeper:
             keeper.save(run, seed)
         self.history_, self.n_iter_ = run.history, run.game.epochs
-        self.nets_ = run.result()
-        with torch.no_grad():
-            self.finish(self.nets_, rows)
-        scores = scoring.weighted_sum(self._parts(some(x, np.sort(judged[: self.cut_rows]))), weights)
-        if not np.isfinite(scores).all():
-            raise TrainingDiverged(
-                "scores became NaN or infinite: lower `lr`, or check that the rows are scaled (`scale`)"
-            )
-        self.offset_ = -quantile_cut(scores, self.contamination)
+        self._take(run, rows, some(x, np.sort(judged[: self.cut_rows])), weights)
         return self
+
+    def _run(self, rows: Any, *, learn: bool) -> Run:
+        """Networks of all members as they are drawn, and the game that they are about to play."""
+        game = self._game(rows, learn=learn)
+        drawn = [self._drawn(seed) for seed in game.seeds]
+        nets: Nets = side_by_side(drawn) if len(drawn) > 1 else drawn[0]
+        return Run(game, nets.to(self._device))
+
+    def _take(self, run: Run, rows: Any, judged: NDArray[Any] | LazyRows, weights: scoring.Weights) -> None:
+        """Part the members that trained side by side, let each finish, and cut; leave out those that went wrong."""
+        ended = zip(run.game.seeds, run.members(run.result()), run.histories, strict=True)
+        everyone = [Member(at, seed, nets, history) for at, (seed, nets, history) in enumerate(ended)]
+        self.stopped_ = {at: why for at, why in enumerate(run.stopped) if why}
+        if len(everyone) > 1:
+            broken = [m.number for m in everyone if m.number not in self.stopped_ and not finite(m.nets)]
+            self.stopped_ |= dict.fromkeys(broken, "weights became NaN or infinite")
+        self.members_ = [m for m in everyone if m.number not in self.stopped_]
+        for member in self.members_:
+            single = copy.copy(self)
+            single.seed_ = member.seed
+            with torch.no_grad():
+                single.finish(member.nets, rows)
+        for member, parts in zip(self.members_, self._each(judged), strict=True):
+            member.reference = parts
+            if not np.isfinite(scoring.weighted_sum(parts, weights)).all():
+                self.stopped_[member.number] = "scores became NaN or infinite"
+        self.members_ = [m for m in self.members_ if m.number not in self.stopped_]
+        if not self.members_:
+            why = next(iter(self.stopped_.values()))
+            raise TrainingDiverged(f"{why}: lower `lr`, or check that the rows are scaled (`scale`)")
+        for number, why in self.stopped_.items():
+            warnings.warn(f"member {number} of {len(everyone)} is left out: {why}", MemberStopped, stacklevel=4)
+        self.nets_ = self.members_[0].nets
+        self.offset_ = -quantile_cut(self._combined([m.reference for m in self.members_], weights), self.contamination)
+        if len(everyone) == 1:
+            self.members_[0].reference = {}  # ranks are for members that are put together
 
     def _scaled(self, x: NDArray[Any] | LazyRows) -> Any:
         """Rows as the training loop takes them: a tensor, or what makes batches of what lies on disk."""
@@ -305,14 +357,14 @@ class Detector(Generative, Signed):
             batch_size=self.batch_size,
             ema=self.ema,
             ema_warmup=self.ema_warmup,
-            seeds=(self.seed_,),
+            seeds=seeds_of(self.seed_, self.members),
             device=str(self._device),
         )
 
-    def _assemble(self) -> None:
-        """Make the networks for the fitted shape, with freshly drawn weights."""
-        rngs = [stream(self.seed_, INIT)]
-        noise = stream(self.seed_, NOISE, 1)
+    def _drawn(self, seed: int) -> Nets:
+        """Make the networks of one member for the fitted shape, with freshly drawn weights."""
+        rngs = [stream(seed, INIT)]
+        noise = stream(seed, NOISE, 1)
         make = Maker(
             INITIALISERS[self.init],
             rngs,
@@ -322,9 +374,10 @@ class Detector(Generative, Signed):
         check_shape(self.get_params(deep=False), self.limits, shape)
         family = family_for(shape)(shape, self.latent_dim, self.layers, make, self.preprocess_.heads)
         with torch.no_grad():
-            self.nets_ = Nets(self.build(family)).eval()
+            nets = Nets(self.build(family)).eval()
         family.unused()
         self._chunk = min(family.chunk, self.chunk_rows)
+        return nets
 
     @property
     def _device(self) -> torch.device:
@@ -357,19 +410,82 @@ class Detector(Generative, Signed):
     # ---- scoring ------------------------------------------------------------------------------------------------
 
     def parts(self, X: Any) -> dict[str, Scores]:
-        """Return the parts of the score of each row, unweighted: name → (n,) float64."""
+        """Return the parts of the score of each row, unweighted: name → (n,) float64; of several members the mean."""
         check_is_fitted(self)
-        return self._parts(self._received(X))
+        return mean_parts(self._each(self._received(X)))
+
+    def anomaly_score(self, X: Any) -> Scores:
+        """Return how anomalous each row is, (n,) float64; higher = more anomalous.
+
+        On the method's own scale; of several members on that of `combine`.
+        """
+        check_is_fitted(self)
+        each = self._each(self._received(X))
+        return self._combined(each, scoring.weights_of(self.scores, self.score_kind))
+
+    def every_score(self, X: Any) -> tuple[dict[str, Scores], dict[str, Scores]]:
+        """Return what `parts` does, and the scores of every kind in `scores`, (n,) float64 each, from one pass."""
+        check_is_fitted(self)
+        each = self._each(self._received(X))
+        return mean_parts(each), {kind: self._combined(each, weights) for kind, weights in self.scores.items()}
 
     def _received(self, X: Any) -> NDArray[Any] | LazyRows:
         return encoded(self, received(self, X, reset=False))
 
-    def _parts(self, x: NDArray[Any] | LazyRows) -> dict[str, Scores]:
-        return self._by_chunks(x, lambda rows: {k: v.double() for k, v in self.score_parts(self.nets_, rows).items()})
+    def _each(self, x: NDArray[Any] | LazyRows) -> list[dict[str, Scores]]:
+        """Parts of the score by member; rows are read once for all of them."""
 
-    def anomaly_score(self, X: Any) -> Scores:
-        """Return how anomalous each row is, (n,) float64; higher = more anomalous, on the method's own scale."""
-        return scoring.weighted_sum(self.parts(X), scoring.weights_of(self.scores, self.score_kind))
+        def work(rows: Tensor) -> dict[str, Tensor]:
+            parts = [self.score_parts(member.nets, rows) for member in self.members_]
+            return {f"{at} {name}": part.double() for at, each in enumerate(parts) for name, part in each.items()}
+
+        found: list[dict[str, Scores]] = [{} for _ in self.members_]
+        for key, values in self._by_chunks(x, work).items():
+            at, _, name = key.partition(" ")
+            found[int(at)][name] = values
+        return found
+
+    def _combined(self, each: Sequence[scoring.Parts], weights: scoring.Weights) -> Scores:
+        """One number a row from the parts by member."""
+        scores = [scoring.weighted_sum(parts, weights) for parts in each]
+        if self.stopped_ or len(scores) > 1:
+            references = [np.sort(scoring.weighted_sum(member.reference, weights)) for member in self.members_]
+            return COMBINATIONS[self.combine](scores, references)
+        return scores[0]
+
+    def member(self, number: int) -> Self:
+        """Return one member as a fitted detector of its own, the single model of its seed.
+
+        It shares the networks of this one; its cut is measured on the same rows, by its own score.
+
+        Raises
+        ------
+        InvalidParameter
+            For a number that no member has, or one that stopped.
+        """
+        check_is_fitted(self)
+        if number in self.stopped_:
+            raise InvalidParameter(f"member {number} was left out: {self.stopped_[number]}")
+        found = [member for member in self.members_ if member.number == number]
+        if not found:
+            last = len(self.member_seeds_) - 1
+            raise InvalidParameter(f"member {number!r}: allowed are whole numbers from 0 to {last}")
+        single = copy.copy(self)
+        single.members, single.random_state = 1, self.member_seeds_[number]
+        single.seed_, single.nets_, single.history_ = found[0].seed, found[0].nets, found[0].history
+        single.members_, single.stopped_ = [replace(found[0], number=0)], {}
+        if found[0].reference:
+            weights = scoring.weights_of(self.scores, self.score_kind)
+            single.offset_ = -quantile_cut(scoring.weighted_sum(found[0].reference, weights), self.contamination)
+        return single
+
+    @property
+    def member_seeds_(self) -> tuple[int | None, ...]:
+        """The `random_state` of each member."""
+        check_is_fitted(self)
+        own = int(self.random_state) if isinstance(self.random_state, Integral) else None
+        count = len(self.members_) + len(self.stopped_)
+        return (own, *(state_of(self.seed_, number) for number in range(1, count)))
 
     def _by_chunks(self, x: NDArray[Any] | LazyRows, fn: Callable[[Tensor], dict[str, Tensor]]) -> dict[str, Scores]:
         rows: Any = ScaledRows(x, self.preprocess_, self._device) if isinstance(x, LazyRows) else None
@@ -377,7 +493,8 @@ class Detector(Generative, Signed):
         return {k: v.double().numpy() for k, v in found.items()}
 
     def _chunked(self, rows: Any, fn: Callable[[Tensor], dict[str, Tensor]]) -> dict[str, Tensor]:
-        self.nets_.to(self._device)
+        for member in self.members_:
+            member.nets.to(self._device)
         with steps_bar(math.ceil(len(rows) / self._chunk), "scoring", show=bool(self.verbose)) as bar:
             return in_chunks(rows, self._chunk, fn, self._device, bar)
 

@@ -59,7 +59,7 @@ def drawn_seed(random_state: int | np.random.RandomState | None) -> int:
 
 
 # First steps of the paths of `stream`; a member's number follows.
-INIT, NOISE, ORDER, DROPOUT, ROWS = range(5)
+INIT, NOISE, ORDER, DROPOUT, ROWS, MEMBER = range(6)
 
 
 class Statistic(nn.Module):
@@ -126,6 +126,10 @@ class Batch:
         """Apply a statistic of a whole batch, (b, …) → (), for each member; the value is repeated for its rows."""
         each = [fn(member) for member in t.view(self.members, -1, *t.shape[1:])]
         return torch.stack(each).repeat_interleave(len(t) // self.members)
+
+    def held(self, buffer: Tensor) -> Tensor:
+        """A buffer of a `Statistic`, (…), for every row of `x`: with several members each has its own."""
+        return buffer if self.members == 1 else buffer.repeat_interleave(len(self.x) // self.members, 0)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ gradient    |∂ logit D(x)/∂x| summed over channels, how much each pixel move
             reconstruct. The logit and not D, whose slope vanishes where it is sure; |∂A/∂x| of the score A where there
             is no D(x)
 
-In the scaled units of the networks, each a frozen function of its row as scores are.
+In the scaled units of the networks, each a frozen function of its row as scores are; of several members the mean of
+their maps.
 """
 
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from .chunks import in_chunks
 from .detector import Detector
 from .exceptions import InvalidParameter
 from .lazy import LazyRows
+from .members import mean_parts
 from .networks import Discriminator
 from .progress import steps_bar
 from .scoring import weights_of
@@ -41,11 +43,15 @@ def row_maps(detector: Detector, rows: NDArray[Any] | LazyRows) -> dict[str, NDA
         raise InvalidParameter("maps are for images; this detector was fitted on tables")
     hooks = {"code": _reconstruction, "remade": _residual}
     work = next((fn for hook, fn in hooks.items() if hasattr(detector, hook)), _gradient)
-    nets = detector.nets_.to(detector._device)
+    each = [member.nets.to(detector._device) for member in detector.members_]
     with steps_bar(1, "maps", show=False) as bar:
         scaled = detector._scaled(detector._received(rows))
         scaled = scaled.cpu() if isinstance(scaled, Tensor) else scaled
-        found = in_chunks(scaled, detector._chunk, lambda x: work(detector, nets, x), detector._device, bar)
+
+        def mean(x: Tensor) -> dict[str, Tensor]:
+            return mean_parts([work(detector, nets, x) for nets in each])
+
+        found = in_chunks(scaled, detector._chunk, mean, detector._device, bar)
     return {name: values.float().numpy() for name, values in found.items()}
 
 

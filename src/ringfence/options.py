@@ -83,6 +83,7 @@ def add_tuning(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--preset", help="a paper's networks and hyperparameters, by data set: kdd99, mnist")
     parser.add_argument("--variant", help="of the preset: printed or released [printed]")
     parser.add_argument("--epochs", type=int)
+    parser.add_argument("--members", type=int, metavar="K", help="train K seeds side by side and combine their scores")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="any hyperparameter")
     parser.add_argument("--quick", action="store_true", help="a budget of a few hundred steps")
     add_data_dir(parser)

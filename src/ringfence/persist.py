@@ -25,6 +25,7 @@ from . import __version__
 from .columns import Columns
 from .exceptions import InvalidModel, InvalidParameter
 from .losses import ADVERSARIES, Adversary
+from .members import Member
 from .preprocess import Preprocess
 from .registry import method_named
 
@@ -41,7 +42,16 @@ def save(detector: "Detector", folder: Path, pictures: Mapping[str, Any] | None 
     `pictures` are the facts of the detector of pictures around it, if there is one.
     """
     prepared = detector.preprocess_
-    tensors = {f"nets.{k}": v.cpu().contiguous() for k, v in detector.nets_.state_dict().items()}
+    tensors = {
+        f"{_place(at)}{k}": v.cpu().clone()  # members' tensors lie side by side in one
+        for at, member in enumerate(detector.members_)
+        for k, v in member.nets.state_dict().items()
+    }
+    tensors |= {
+        f"references.{at}.{k}": torch.from_numpy(v)
+        for at, member in enumerate(detector.members_)
+        for k, v in member.reference.items()
+    }
     tensors["preprocess.shift"] = torch.from_numpy(np.asarray(prepared.shift, dtype=np.float64).copy())
     tensors["preprocess.width"] = torch.from_numpy(np.asarray(prepared.width, dtype=np.float64).copy())
     if prepared.knots is not None:
@@ -63,6 +73,10 @@ def save(detector: "Detector", folder: Path, pictures: Mapping[str, Any] | None 
         "feature_names_in": None if names is None else [str(n) for n in names],
         "history": detector.history_,
         "n_iter": int(detector.n_iter_),
+        "members": [{"number": m.number, "seed": m.seed, "history": m.history} for m in detector.members_]
+        if len(detector.members_) > 1 or detector.stopped_
+        else None,
+        "stopped": [[number, why] for number, why in detector.stopped_.items()],
     }
     write_folder(folder, "model", facts, tensors)
     return folder
@@ -95,17 +109,34 @@ def load(folder: str | Path) -> Any:
     detector.n_features_in_ = facts["n_features_in"]
     if facts["feature_names_in"] is not None:
         detector.feature_names_in_ = np.array(facts["feature_names_in"], dtype=object)
-    detector._assemble()
-    try:
-        detector.nets_.load_state_dict({k.removeprefix("nets."): v for k, v in tensors.items()})
-    except RuntimeError as error:
-        raise InvalidModel(f"{folder}: the weights do not fit the networks of its manifest") from error
-    detector.nets_.requires_grad_(False)
+    detector.stopped_ = dict(facts.get("stopped", []))
+    single = {"number": 0, "seed": detector.seed_, "history": detector.history_}
+    detector.members_ = [
+        Member(each["number"], each["seed"], detector._drawn(each["seed"]), each["history"])
+        for each in facts.get("members") or [single]
+    ]
+    for at, member in enumerate(detector.members_):
+        try:
+            member.nets.load_state_dict(_under(_place(at), tensors))
+        except RuntimeError as error:
+            raise InvalidModel(f"{folder}: the weights do not fit the networks of its manifest") from error
+        member.nets.requires_grad_(False)
+        member.reference = {k: v.numpy() for k, v in _under(f"references.{at}.", tensors).items()}
+    detector.nets_ = detector.members_[0].nets
     if facts.get("pictures"):
         from .picture_detector import restored  # which saves by this module
 
         return restored(detector, facts["pictures"])
     return detector
+
+
+def _place(member: int) -> str:
+    """Where the tensors of the networks of one of the members that are kept begin."""
+    return f"others.{member}." if member else "nets."
+
+
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
 
 def plain(estimator: BaseEstimator) -> dict[str, Any]:

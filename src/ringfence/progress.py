@@ -51,9 +51,8 @@ def watcher(bar: Bar, keep: "Callable[[Run], None] | None") -> "Callable[[Run], 
 
     def watch(run: "Run") -> None:
         bar.update(run.steps_before + run.steps - bar.n)
-        if run.position == 0 and run.history:
-            losses = {k: v for k, v in run.history[-1].items() if k not in ("stage", "epoch")}
-            bar.set_postfix_str(", ".join(f"{k} {v:.3g}" for k, v in losses.items()), refresh=False)
+        if run.position == 0:
+            bar.set_postfix_str(", ".join(f"{k} {v:.3g}" for k, v in run.losses.items()), refresh=False)
         if keep:
             keep(run)
 

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from .exceptions import TrainingDiverged
 from .game import DROPOUT, NOISE, ORDER, PRIORS, Batch, Game, Nets, Player, Stage, Statistic, stream
+from .members import alone, joined
 from .networks.layers import Dropout
 from .networks.normalisation import TRACKING
 
@@ -60,8 +61,11 @@ class Run:
     ----------
     stage, epoch, position, updates
         Where the run stands: number of the stage, its epoch, the batch within it, steps of the stage so far.
-    history
-        One mapping an epoch: stage, epoch and the mean of every term as "player.term".
+    histories
+        For each member one mapping an epoch, as long as it went on: stage, epoch and the mean of every term as
+        "player.term".
+    stopped
+        For each member why it stopped, None while it goes on.
     """
 
     game: Game
@@ -72,12 +76,14 @@ class Run:
     steps: int = 0
     averaged_steps: int = 0
     opened: bool = False
-    history: list[dict[str, Any]] = field(default_factory=list)
+    histories: list[list[dict[str, Any]]] = field(default_factory=list)
+    stopped: list[str | None] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
     sums: dict[str, Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         game = self.game
+        self.histories, self.stopped = [[] for _ in game.seeds], [None for _ in game.seeds]
         self.averaged = copy.deepcopy(self.nets) if game.ema else self.nets
         self.noise_rngs = [stream(s, NOISE, device=game.device) for s in game.seeds]
         self.dropout_rngs = [stream(s, DROPOUT, device=game.device) for s in game.seeds]
@@ -92,6 +98,18 @@ class Run:
             t for name, _ in learned for t in (*getattr(self.averaged, name).parameters(),
                                                *getattr(self.averaged, name).buffers())
         ]  # fmt: skip
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """One mapping an epoch: stage, epoch and the mean of every term over the members that went on."""
+        return joined(self.histories)
+
+    @property
+    def losses(self) -> dict[str, float]:
+        """Mean of every term over the last epoch that has ended, none before the first."""
+        longest = max(map(len, self.histories))
+        last = joined([history[-1:] for history in self.histories if len(history) == longest])
+        return {k: v for entry in last for k, v in entry.items() if k not in ("stage", "epoch")}
 
     @property
     def finished(self) -> bool:
@@ -119,11 +137,17 @@ class Run:
                 module.rngs = None
         return self.averaged.eval().requires_grad_(False)
 
+    def members(self, nets: Nets) -> list[Nets]:
+        """Networks of each member, as a single model has them, whose tensors are views of those side by side."""
+        count = len(self.game.seeds)
+        return [nets] if count == 1 else [alone(nets, member, count) for member in range(count)]
+
     def open_stage(self) -> None:
         """Seat the players of the current stage; run its `before` unless a checkpoint already had."""
         stage = self.game.stages[self.stage]
         if stage.before and not self.opened:
-            stage.before(self.nets, self.game.rows)
+            for member in self.members(self.nets):
+                stage.before(member, self.game.rows)
         self.opened, self.seats = True, []
         seated: dict[str, Seat] = {}
         for player in stage.players:
@@ -153,15 +177,19 @@ class Run:
 
     def draw(self, count: int) -> Tensor:
         """Latent vectors, (k·count, latent_dim)."""
-        shape = (count, self.game.latent_dim)
         fill = PRIORS[self.game.prior]
-        each = [fill(torch.empty(shape, device=self.game.device), rng) for rng in self.noise_rngs]
-        return each[0] if len(each) == 1 else torch.cat(each)
+        return self._each((count, self.game.latent_dim), fill)
 
     def gauss(self, shape: Sequence[int]) -> Tensor:
         """Values of N(0, 1), (k·shape[0], *shape[1:])."""
-        each = [torch.randn(tuple(shape), generator=rng, device=self.game.device) for rng in self.noise_rngs]
-        return each[0] if len(each) == 1 else torch.cat(each)
+        return self._each(shape, PRIORS["normal"])
+
+    def _each(self, shape: Sequence[int], fill: Callable[[Tensor, torch.Generator], Tensor]) -> Tensor:
+        """Let each member fill its part, of `shape`, from its own stream: (k·shape[0], *shape[1:])."""
+        made = torch.empty((len(self.noise_rngs), *shape), device=self.game.device)
+        for part, rng in zip(made, self.noise_rngs, strict=True):
+            fill(part, rng)
+        return made.flatten(0, 1)
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Everything needed to go on exactly: tensors, and facts that JSON can hold."""
@@ -206,7 +234,9 @@ class Run:
             self.shuffle()
 
 
-FACTS = ("stage", "epoch", "position", "steps", "averaged_steps", "opened", "history", "counts")
+FACTS = (
+    "stage", "epoch", "position", "steps", "averaged_steps", "opened", "histories", "stopped", "counts",
+)  # fmt: skip
 
 
 def play(run: Run, watch: Callable[[Run], None] | None = None) -> None:
@@ -215,7 +245,7 @@ def play(run: Run, watch: Callable[[Run], None] | None = None) -> None:
     Raises
     ------
     TrainingDiverged
-        When the mean of a term over an epoch is NaN or infinite.
+        When the mean of a term over an epoch is NaN or infinite, for every member.
     """
     for _ in play_steps(run):
         if watch:
@@ -265,7 +295,7 @@ def move(run: Run, seat: Seat, batch: Batch) -> None:
     seat.stand()
     terms = player.loss(run.nets, batch)
     # The sum over members of batch means: a member's gradient is what it would be alone.
-    means = {name: t.view(batch.members, -1).mean(1).sum() for name, t in terms.items()}
+    means = {name: t.view(batch.members, -1).mean(1) for name, t in terms.items()}
     seat.optimiser.zero_grad()
     torch.autograd.backward(torch.stack(list(means.values())).sum(), inputs=seat.parameters)
     if player.optim.decay:
@@ -277,7 +307,7 @@ def move(run: Run, seat: Seat, batch: Batch) -> None:
         player.after(run.nets)
     for name, mean in means.items():
         key = f"{player.title}.{name}"
-        run.sums[key] = run.sums.get(key, 0.0) + mean.detach() / batch.members
+        run.sums[key] = run.sums.get(key, 0.0) + mean.detach()
         run.counts[key] = run.counts.get(key, 0) + 1
 
 
@@ -291,15 +321,19 @@ def _average(run: Run) -> None:
 
 
 def _close_epoch(run: Run, stage: Stage) -> None:
-    """Log the epoch's means, stop at the first that is not finite, and move on."""
-    means = {k: float(v) / run.counts[k] for k, v in run.sums.items()}
-    for key, value in means.items():
-        if not math.isfinite(value):
-            raise TrainingDiverged(
-                f"the loss term {key} became {value} in epoch {run.epoch + 1} of stage '{stage.name}': "
-                "lower `lr`, or check that the rows are scaled (`scale`)"
+    """Log the epoch's means, stop members of which one is not finite, and move on."""
+    means = {k: [total / run.counts[k] for total in v.tolist()] for k, v in run.sums.items()}
+    for member, stopped in enumerate(run.stopped):
+        each = {key: values[member] for key, values in means.items()}
+        wrong = next((key for key, value in each.items() if not math.isfinite(value)), None)
+        if wrong and not stopped:
+            run.stopped[member] = (
+                f"the loss term {wrong} became {each[wrong]} in epoch {run.epoch + 1} of stage '{stage.name}'"
             )
-    run.history.append({"stage": stage.name, "epoch": run.epoch, **means})
+        if not run.stopped[member]:
+            run.histories[member].append({"stage": stage.name, "epoch": run.epoch, **each})
+    if all(run.stopped):
+        raise TrainingDiverged(f"{run.stopped[0]}: lower `lr`, or check that the rows are scaled (`scale`)")
     run.sums, run.counts, run.position = {}, {}, 0
     run.epoch += 1
     if run.epoch == run.game.epochs_of(stage):

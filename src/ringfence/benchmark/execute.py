@@ -26,7 +26,6 @@ from ..persist import plain
 from ..preprocess import ConstantColumns
 from ..protocol import Split, subsample_test
 from ..quality import NEIGHBOURS, quality, train_on
-from ..scoring import weighted_sum
 from .baselines import BASELINES
 from .bench import Arrays, Prepared, Record, timed
 from .job import Job
@@ -160,8 +159,7 @@ def _judge(job: Job, x: NDArray[Any], test: NDArray[Any], split: Split) -> tuple
         # KDD99 has constant columns by its nature; the warning is for users' own tables.
         warnings.simplefilter("ignore", ConstantColumns)
         _, fit_cpu_s = timed(lambda: det.fit(x) if job.role == "trained" else det.fit_untrained(x))
-    parts, score_cpu_s = timed(lambda: det.parts(test))
-    kinds = {kind: weighted_sum(parts, weights) for kind, weights in det.scores.items()}
+    (parts, kinds), score_cpu_s = timed(lambda: det.every_score(test))
     scores = kinds[det.score_kind or next(iter(kinds))]
     metrics = evaluate(scores, split.anomaly, det.threshold_)
     alone = {f"score:{k}": v for k, v in kinds.items()} | {f"part:{k}": v for k, v in parts.items()}

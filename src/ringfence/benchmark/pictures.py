@@ -15,7 +15,6 @@ from ..picture_detector import POOLS, PictureDetector
 from ..picture_rows import WindowRows
 from ..pictures import Pictures
 from ..pixels import evaluate_pixels
-from ..scoring import weighted_sum
 from ..views import Patches, View
 from .album import album
 from .baselines import BASELINES, FittedBaseline
@@ -70,8 +69,7 @@ def judge(job: Job, *, task: Task) -> tuple[Record, Arrays]:
     det = PictureDetector(unfitted, task.view, POOL)
     _, fit_cpu_s = timed(lambda: det.fit(task.train) if job.role == "trained" else det.fit_untrained(task.train))
     rows, inner = WindowRows(task.test, task.view), det.detector_
-    parts, score_cpu_s = timed(lambda: inner.parts(rows))
-    kinds = {kind: weighted_sum(parts, weights) for kind, weights in inner.scores.items()}
+    (parts, kinds), score_cpu_s = timed(lambda: inner.every_score(rows))
     windows = _by_picture(kinds[inner.score_kind or next(iter(kinds))], rows)
     scores, maps = _pooled(windows), det.maps(task.test)
     measured = _measured(task, scores, windows, det.threshold_, maps)

@@ -167,7 +167,9 @@ def mixture_of(z: Tensor, shares: Tensor) -> Mixture:
 def energy(z: Tensor, mixture: Mixture) -> Tensor:
     """−log of the mixture's density at each row, (…, n, d) → (…, n)."""
     weight, mean, covariance = mixture
-    factor = torch.linalg.cholesky(covariance)
+    # Not `cholesky`, which stops for one matrix that is none: here one member's is NaN then, and the others go on.
+    factor, failed = torch.linalg.cholesky_ex(covariance)
+    factor = torch.where(failed[..., None, None] > 0, torch.nan, factor)
     d = z.shape[-1]
     inverse = torch.linalg.solve_triangular(factor, torch.eye(d, dtype=z.dtype, device=z.device), upper=False)
     apart = z.unsqueeze(-3) - mean.unsqueeze(-2)

@@ -109,7 +109,7 @@ class DeepSVDD(Detector):
 
     def loss(self, nets: Any, batch: Batch) -> Terms:
         """Eq. 4 or Eq. 3."""
-        apart = self.distance(nets, batch.x)
+        apart = l2_squared(nets.encoder(batch.x), batch.held(nets.sphere.centre))
         if self.objective == "one_class":
             return {"distance": apart}
         radius = batch.whole(self.radius, constant(apart))

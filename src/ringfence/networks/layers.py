@@ -39,11 +39,9 @@ class Linear(nn.Module):
         weight = self.weight if self.norm is None else self.norm(self.weight)
         if self.members == 1:
             return F.linear(x, weight[0], None if self.bias is None else self.bias[0])
-        rows = x.view(self.members, -1, x.shape[-1])
-        out = torch.bmm(rows, weight.transpose(1, 2))
-        if self.bias is not None:
-            out = out + self.bias[:, None, :]
-        return out.reshape(-1, out.shape[-1])
+        rows, weight = x.view(self.members, -1, x.shape[-1]), weight.transpose(1, 2)
+        made = torch.bmm(rows, weight) if self.bias is None else torch.baddbmm(self.bias[:, None], rows, weight)
+        return made.view(-1, made.shape[-1])
 
 
 class Conv2d(nn.Module):
