@@ -90,6 +90,14 @@ def test_numbers_given_as_categories_keep_their_look() -> None:
     np.testing.assert_array_equal(columns.encode(Frame({"a": [1, 0], "b": ["1", "0"]}))[0][0], [0, 1, 0, 1])
 
 
+def test_numbers_that_came_as_text_are_learned_as_numbers() -> None:
+    columns = Columns.learn(Frame({"heat": [50.5, None, 49.5, 51.5], "code": ["1.5", "2", "3", "2"]}))
+    assert [c.kind for c in columns.understood] == ["number", "number"]
+    matrix, unseen = columns.encode(Frame({"heat": [60.0, None], "code": ["7.25", "2"]}))
+    np.testing.assert_array_equal(matrix, [[60.0, 0, 7.25], [50.5, 1, 2.0]])
+    assert not unseen
+
+
 def test_columns_survive_json() -> None:
     back = Columns.read(json.loads(json.dumps(COLUMNS.facts())))
     assert back == COLUMNS

@@ -164,6 +164,8 @@ CODES: Final[Mapping[str, type[Code]]] = {"number": NumberCode, "date": DateCode
 def _learn(column: Understood, values: Column) -> Code:
     if column.kind == "date":
         return DateCode.learn(column.name, values)
+    if column.kind == "number":  # which text may hold too
+        return NumberCode.learn(column.name, values)
     if column.kind in READ:
         return CategoryCode.learn(column.name, values, column.kind)
     # A constant is read by what it holds.
