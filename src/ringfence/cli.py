@@ -177,6 +177,21 @@ def _score(args: argparse.Namespace) -> int:
     return _tell(args, lambda: text, said)
 
 
+def _export(args: argparse.Namespace) -> int:
+    made = workflow.export(args.model, args.out, args.rows, reading=reading_of(args))
+    parity = made.parity
+    said = {"out": str(made.path), "inputs": made.inputs, "outputs": ["score", "anomaly"], "parity": asdict(parity)}
+    drawn = parity.rows - parity.given
+    own = f"{parity.given:,} of {args.rows}" if args.rows else "none of yours: --rows FILE has some"
+    inputs = "\n".join(f"  {i['name']}: {i['type']}, {', '.join(map(str, i['shape']))}" for i in made.inputs)
+    text = (
+        f"wrote {made.path}; it takes, for any number n of rows,\n{inputs}\n"
+        f"and gives score and anomaly; checked on {parity.rows:,} rows ({own}; {drawn:,} drawn): largest relative"
+        f" difference {parity.difference:.1e}"
+    )
+    return _tell(args, lambda: text, said)
+
+
 def _inspect(args: argparse.Namespace) -> int:
     found = inspect_data(args.data, reading_of(args), view_of(args), args.calibration, args.seed)
     return _tell(args, lambda: render(found), found)
@@ -306,6 +321,16 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("--maps", type=Path, metavar="DIR", help="write a picture of each picture's maps")
     add_reading(score)
     add_data_dir(score)
+
+    export = command(
+        "export", _export, "write a saved model as an ONNX graph that takes raw rows",
+        "The graph holds scaling, networks, score and cut; before it is written, 1,000 rows are scored by both",
+    )  # fmt: skip
+    export.add_argument("model", type=Path, metavar="MODEL")
+    export.add_argument("--out", required=True, type=Path, metavar="FILE", help="such as model.onnx")
+    export.add_argument("--rows", metavar="DATA", help="rows to check with, as for score [drawn around the scaling]")
+    add_reading(export)
+    add_data_dir(export)
 
     benchmark = command(
         "benchmark", _benchmark, "run methods and baselines on a known data set or a folder; one record a run",

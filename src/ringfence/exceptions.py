@@ -7,6 +7,7 @@
     ├── InvalidData        rows, files or folders that can't be used as they are (also a ValueError)
     ├── InvalidModel       a model folder that is missing, damaged or from a newer version (also a ValueError)
     ├── TrainingDiverged   a loss became NaN or infinite (also a RuntimeError)
+    ├── ExportFailed       a model can't be written in another form, or gives other scores there (also a RuntimeError)
     └── MissingExtra       an optional package is needed and not installed (also an ImportError)
 
 Each message is one line that names the argument or file, its value, what is allowed and, for names, the nearest one.
@@ -35,6 +36,10 @@ class InvalidModel(RingfenceError, ValueError):
 
 class TrainingDiverged(RingfenceError, RuntimeError):
     """A loss became NaN or infinite while training."""
+
+
+class ExportFailed(RingfenceError, RuntimeError):
+    """A model can't be written in another form, or would give other scores there."""
 
 
 class MissingExtra(RingfenceError, ImportError):

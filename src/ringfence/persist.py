@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from safetensors.torch import save as tensor_bytes
 from sklearn.base import BaseEstimator
 from torch import Tensor
 
@@ -42,20 +43,6 @@ def save(detector: "Detector", folder: Path, pictures: Mapping[str, Any] | None 
     `pictures` are the facts of the detector of pictures around it, if there is one.
     """
     prepared = detector.preprocess_
-    tensors = {
-        f"{_place(at)}{k}": v.cpu().clone()  # members' tensors lie side by side in one
-        for at, member in enumerate(detector.members_)
-        for k, v in member.nets.state_dict().items()
-    }
-    tensors |= {
-        f"references.{at}.{k}": torch.from_numpy(v)
-        for at, member in enumerate(detector.members_)
-        for k, v in member.reference.items()
-    }
-    tensors["preprocess.shift"] = torch.from_numpy(np.asarray(prepared.shift, dtype=np.float64).copy())
-    tensors["preprocess.width"] = torch.from_numpy(np.asarray(prepared.width, dtype=np.float64).copy())
-    if prepared.knots is not None:
-        tensors["preprocess.knots"] = torch.from_numpy(prepared.knots.copy())
     names = getattr(detector, "feature_names_in_", None)
     facts = {
         "method": type(detector).name,
@@ -78,8 +65,33 @@ def save(detector: "Detector", folder: Path, pictures: Mapping[str, Any] | None 
         else None,
         "stopped": [[number, why] for number, why in detector.stopped_.items()],
     }
-    write_folder(folder, "model", facts, tensors)
+    write_folder(folder, "model", facts, _tensors(detector))
     return folder
+
+
+def _tensors(detector: "Detector") -> dict[str, Tensor]:
+    """Weights, statistics and scaling by name."""
+    prepared = detector.preprocess_
+    tensors = {
+        f"{_place(at)}{k}": v.cpu().clone()  # members' tensors lie side by side in one
+        for at, member in enumerate(detector.members_)
+        for k, v in member.nets.state_dict().items()
+    }
+    tensors |= {
+        f"references.{at}.{k}": torch.from_numpy(v)
+        for at, member in enumerate(detector.members_)
+        for k, v in member.reference.items()
+    }
+    tensors["preprocess.shift"] = torch.from_numpy(np.asarray(prepared.shift, dtype=np.float64).copy())
+    tensors["preprocess.width"] = torch.from_numpy(np.asarray(prepared.width, dtype=np.float64).copy())
+    if prepared.knots is not None:
+        tensors["preprocess.knots"] = torch.from_numpy(prepared.knots.copy())
+    return tensors
+
+
+def digest(detector: "Detector") -> str:
+    """Return the `weights_sha256` that the manifest of a saved detector has, in hexadecimal digits."""
+    return hashlib.sha256(tensor_bytes(_tensors(detector))).hexdigest()
 
 
 def load(folder: str | Path) -> Any:

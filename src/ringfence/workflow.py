@@ -16,6 +16,7 @@ from .configure import detector_for
 from .data import CATALOG
 from .detector import Detector
 from .exceptions import InvalidData, InvalidParameter, TrainingDiverged
+from .export import Exported, to_onnx
 from .frame import Frame
 from .game import ROWS, drawn_seed, stream
 from .kinds import understand
@@ -293,6 +294,24 @@ def score(
     if maps is not None and isinstance(fitted, PictureDetector) and isinstance(given, Pictures):
         write_maps(fitted, given, names, maps)
     return Scored(fitted, scores, source, _judged(scores, fitted.threshold_, source.of(source.anomaly, *parts)), unseen)
+
+
+def export(model: Path, out: Path, rows: str | None = None, *, reading: Reading = AS_IT_IS) -> Exported:
+    """Write a saved model as an ONNX graph, checked on rows of the data `rows` or on drawn ones.
+
+    Of data that `score` would take the rows to test alone, those are taken here too.
+
+    Raises
+    ------
+    MissingExtra, ExportFailed
+        As :func:`ringfence.export.to_onnx`, which checks and writes.
+    """
+    fitted = load(model)
+    if rows is None:
+        return to_onnx(fitted, out)
+    detector = fitted.detector_ if isinstance(fitted, PictureDetector) else fitted
+    source = source_of(rows, _as_learned(reading, fitted, detector))
+    return to_onnx(fitted, out, source.take(*((TEST,) if (source.parts == TEST).any() else PARTS)))
 
 
 def _as_learned(reading: Reading, fitted: Fitted, detector: Detector) -> Reading:
