@@ -4,6 +4,7 @@
 `TensorDataset`, and the losses of every step read out with `.item()`.
 """
 
+import copy
 from collections.abc import Iterable, Iterator, Sequence
 
 import torch
@@ -42,11 +43,23 @@ def sliced(rows: Tensor, batch: int) -> Iterator[Tensor]:
             yield rows[order[start : start + batch]]
 
 
-def egbad(batches: Iterable[Tensor], latent: int, networks: Sequence[nn.Module], lr: float = 1e-5) -> Iterator[None]:
+def follow(averaged: Sequence[nn.Module], networks: Sequence[nn.Module], decay: float) -> None:
+    """Moving average of all weights."""
+    with torch.no_grad():
+        for mean, net in zip(averaged, networks, strict=True):
+            for kept, new in zip(mean.parameters(), net.parameters(), strict=True):
+                kept.mul_(decay).add_(new, alpha=1.0 - decay)
+
+
+def egbad(
+    batches: Iterable[Tensor], latent: int, networks: Sequence[nn.Module], lr: float = 1e-5, average: float = 0.0
+) -> Iterator[None]:
     """EGBAD: updates of D, of G and of E, each with its own Adam and its own pass, G and E on fresh noise.
 
-    As published, but for the moving average of the weights, which the library's step has and this one is spared.
+    As published, with the moving average of the weights where `average` is its decay. What D is shown is detached, as
+    PyTorch's own tutorial on GANs does it.
     """
+    averaged = [copy.deepcopy(net) for net in networks]
     generator, encoder, discriminator = networks
     of_d, of_g, of_e = (torch.optim.Adam(net.parameters(), lr=lr, betas=(0.5, 0.999))
                         for net in (discriminator, generator, encoder))  # fmt: skip
@@ -57,9 +70,8 @@ def egbad(batches: Iterable[Tensor], latent: int, networks: Sequence[nn.Module],
 
         of_d.zero_grad()
         z = torch.randn(len(x), latent)
-        with torch.no_grad():
-            code, fake = encoder(x), generator(z)
-        loss_d = criterion(discriminator(x, code), ones) + criterion(discriminator(fake, z), zeros)
+        code, fake = encoder(x), generator(z)
+        loss_d = criterion(discriminator(x, code.detach()), ones) + criterion(discriminator(fake.detach(), z), zeros)
         loss_d.backward()
         of_d.step()
 
@@ -76,4 +88,6 @@ def egbad(batches: Iterable[Tensor], latent: int, networks: Sequence[nn.Module],
 
         for name, loss in (("d", loss_d), ("g", loss_g), ("e", loss_e)):
             history[name].append(loss.item())
+        if average:
+            follow(averaged, networks, average)
         yield

@@ -37,10 +37,11 @@ ALLOWED = {
     "networks": {"exceptions", "limits"},
     "progress": {"training"},
     "registry": {"exceptions", "detector"},
-    "game": {"exceptions"},
+    "optimisers": set(),
+    "game": {"exceptions", "optimisers"},
     "combination": set(),
     "members": {"game", "scoring"},
-    "training": {"exceptions", "game", "members", "networks"},
+    "training": {"exceptions", "game", "members", "networks", "optimisers"},
     "protocol": {"exceptions", "metrics"},
     # tables
     "frame": {"exceptions"},
@@ -72,7 +73,7 @@ ALLOWED = {
     },
     "methods": {
         "chunks", "corruption", "detector", "distances", "exceptions", "game", "inversion", "limits", "losses",
-        "manifold", "networks", "registry", "scoring", "tuning",
+        "manifold", "networks", "optimisers", "registry", "scoring", "tuning",
     },
     "export": {
         "columns", "detector", "exceptions", "frame", "holdout", "intake", "kinds", "lazy", "persist",

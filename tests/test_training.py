@@ -338,6 +338,59 @@ def test_decay_counts_the_updates_of_those_who_share() -> None:
     assert nets.a.value.item() == pytest.approx(-25 / 12)
 
 
+class Points(nn.Module):
+    """Numbers to learn."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.values = nn.Parameter(torch.zeros(count))
+
+
+@pytest.mark.parametrize("kind", ["adam", "sgd", "rmsprop"])
+def test_networks_named_in_another_order_than_built_get_their_own_slopes(kind: str) -> None:
+    nets = Nets({"a": Point(), "b": Points(4)})
+
+    def pull(nets: Any, b: Batch) -> dict[str, Tensor]:
+        return {"pull": (nets.a.value - 2.0 * nets.b.values.mean()).expand(len(b.x))}
+
+    play(Run(game([Stage((Player(("b", "a"), pull, Optim(kind, lr=0.1)),))], 2), nets))
+    assert nets.a.value.item() < 0
+    assert (nets.b.values > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("kind", "theirs"),
+    [
+        ("adam", lambda p: torch.optim.Adam(p, 0.1, (0.5, 0.9), weight_decay=0.3)),
+        ("sgd", lambda p: torch.optim.SGD(p, 0.1, weight_decay=0.3)),
+        ("rmsprop", lambda p: torch.optim.RMSprop(p, 0.1, weight_decay=0.3)),
+    ],
+)
+def test_rules_are_those_of_pytorch(kind: str, theirs: Callable[..., torch.optim.Optimizer]) -> None:
+    rng = torch.Generator().manual_seed(0)
+    place = [torch.randn(3, 2, generator=rng), torch.randn(4, generator=rng)]
+    ours, their = ([nn.Parameter(p.clone()) for p in place] for _ in range(2))
+    rule, reference = Optim(kind, 0.1, (0.5, 0.9), weight_decay=0.3).over(ours), theirs(their)
+    for _ in range(5):
+        slopes = [torch.randn(2, 3, generator=rng).t(), torch.randn(4, generator=rng)]  # one of them not contiguous
+        for parameter, slope in zip(their, slopes, strict=True):
+            parameter.grad = slope.clone()
+        reference.step()
+        rule.step(slopes, 0.1)
+    for a, b in zip(ours, their, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+@pytest.mark.parametrize("kind", ["adam", "sgd", "rmsprop"])
+def test_a_parameter_that_no_loss_reaches_stays_where_it_is(kind: str) -> None:
+    place = [nn.Parameter(torch.ones(2)), nn.Parameter(torch.ones(3)), nn.Parameter(torch.ones(2))]
+    rule = Optim(kind, 0.1, weight_decay=0.3).over(place)
+    rule.step([torch.ones(2), None, -torch.ones(2)], 0.1)
+    assert (place[0] < 1).all()
+    assert (place[1] == 1).all()
+    assert (place[2] > 1).all()
+
+
 def test_an_unknown_optimiser_is_named_with_the_nearest() -> None:
     with pytest.raises(InvalidParameter, match="unknown optimiser 'adm': did you mean 'adam'"):
         Optim("adm").over([nn.Parameter(torch.zeros(1))])

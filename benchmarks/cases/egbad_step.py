@@ -30,8 +30,8 @@ def egbad_step(batch: int, steps: int) -> Contest:
     tensor = torch.from_numpy(rows)
     detector = EGBAD.preset("kdd99").set_params(batch_size=batch, random_state=0, device="cpu")
     products = bare.EgbadStep(kdd99.ENCODER, kdd99.GENERATOR, (kdd99.COLUMNS, kdd99.LATENT), kdd99.JOINT, batch)
-    book = textbook.egbad(textbook.loaded(tensor, batch), kdd99.LATENT, kdd99.networks())
-    without_loader = textbook.egbad(textbook.sliced(tensor, batch), kdd99.LATENT, kdd99.networks())
+    book = textbook.egbad(textbook.loaded(tensor, batch), kdd99.LATENT, kdd99.networks(), average=detector.ema)
+    leaner = textbook.egbad(textbook.sliced(tensor, batch), kdd99.LATENT, kdd99.networks())
     relative = alad(rows[: 4 * batch], batch)
     noise = uniform(batch, kdd99.LATENT)
 
@@ -50,7 +50,7 @@ def egbad_step(batch: int, steps: int) -> Contest:
             "ours": trainer(detector, rows, steps),
             "products": limit,
             "textbook": counted(book, steps),
-            "textbook, rows sliced": counted(without_loader, steps),
+            "textbook without loader and average": counted(leaner, steps),
             "pyod ALAD": pyod,
         }
     )

@@ -16,6 +16,7 @@ from sklearn.utils import check_random_state
 from torch import Tensor, nn
 
 from .exceptions import InvalidParameter, unknown_name
+from .optimisers import OPTIMISERS, Optimiser
 
 Terms = dict[str, Tensor]
 
@@ -142,18 +143,15 @@ class Optim:
     decay: float = 0.0
     weight_decay: float = 0.0
 
-    def over(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+    def over(self, parameters: Sequence[Tensor]) -> Optimiser:
         """Make the optimiser; raises `InvalidParameter` for an unknown name."""
         if self.kind not in OPTIMISERS:
             raise InvalidParameter(unknown_name("optimiser", self.kind, OPTIMISERS))
-        return OPTIMISERS[self.kind](self, parameters)
+        return OPTIMISERS[self.kind](parameters, self.betas, self.weight_decay)
 
-
-OPTIMISERS: dict[str, Callable[[Optim, list[nn.Parameter]], torch.optim.Optimizer]] = {
-    "adam": lambda o, p: torch.optim.Adam(p, o.lr, o.betas, weight_decay=o.weight_decay, fused=True),
-    "sgd": lambda o, p: torch.optim.SGD(p, o.lr, weight_decay=o.weight_decay),
-    "rmsprop": lambda o, p: torch.optim.RMSprop(p, o.lr, weight_decay=o.weight_decay),
-}
+    def rate(self, update: int) -> float:
+        """The learning rate at an update, counted from 0."""
+        return self.lr / (1.0 + self.decay * update) if self.decay else self.lr
 
 
 @dataclass(frozen=True)

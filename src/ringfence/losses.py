@@ -20,7 +20,10 @@ from .limits import Limit, check_limits
 
 def cross_entropy(logit: Tensor, target: float | Tensor) -> Tensor:
     """−target · log σ(logit) − (1 − target) · log(1 − σ(logit)), one value a row."""
-    return F.softplus(logit) - target * logit
+    if isinstance(target, Tensor) or 0.0 < target < 1.0:
+        return F.softplus(logit) - target * logit
+    # The same without a difference, which would lose what is left of a large logit.
+    return F.softplus(-logit) if target else F.softplus(logit)
 
 
 def slope(fn: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:

@@ -6,18 +6,24 @@ bits. The loop knows no method, no kind of data and no label.
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .exceptions import TrainingDiverged
 from .game import DROPOUT, NOISE, ORDER, PRIORS, Batch, Game, Nets, Player, Stage, Statistic, stream
 from .members import alone, joined
 from .networks.layers import Dropout
 from .networks.normalisation import TRACKING
+from .optimisers import Optimiser
+
+
+def moved_by(player: Player, nets: Nets) -> list[nn.Parameter]:
+    """What a player moves, in the order in which networks were built: the same for all who share an optimiser."""
+    return [p for name, net in nets.named_children() if name in player.nets for p in net.parameters()]
 
 
 @dataclass
@@ -32,12 +38,12 @@ class Seat:
 
     player: Player
     nets: Nets
-    optimiser: torch.optim.Optimizer
+    optimiser: Optimiser
     moves: list[int]
 
     def __post_init__(self) -> None:
         children = [(name in self.player.nets, net) for name, net in self.nets.named_children()]
-        self.parameters = [p for moving, net in children if moving for p in net.parameters()]
+        self.parameters = moved_by(self.player, self.nets)
         self._learns = [(p, moving) for moving, net in children for p in net.parameters()]
         self._modes = [(net, moving or self.player.others == "batch") for moving, net in children]
         self._tracks = [(m, moving) for moving, net in children for m in net.modules() if isinstance(m, TRACKING)]
@@ -89,6 +95,7 @@ class Run:
         self.dropout_rngs = [stream(s, DROPOUT, device=game.device) for s in game.seeds]
         self.seats: list[Seat] = []
         self.orders: dict[int, list[Tensor]] = {}
+        self._shares: dict[tuple[torch.Size, torch.dtype], Tensor] = {}
         for module in self.nets.modules():
             if isinstance(module, Dropout):
                 module.rngs = self.dropout_rngs
@@ -151,9 +158,9 @@ class Run:
         self.opened, self.seats = True, []
         seated: dict[str, Seat] = {}
         for player in stage.players:
-            parameters = [p for name in player.nets for p in getattr(self.nets, name).parameters()]
             lent = seated.get(player.shares)
-            optimiser, moves = (lent.optimiser, lent.moves) if lent else (player.optim.over(parameters), [0])
+            moved = moved_by(player, self.nets)
+            optimiser, moves = (lent.optimiser, lent.moves) if lent else (player.optim.over(moved), [0])
             seat = Seat(player, self.nets, optimiser, moves)
             self.seats.append(seat)
             seated[player.title] = seat
@@ -174,6 +181,29 @@ class Run:
         """Rows of one batch, (k·b, …), member-major."""
         index = torch.cat([o[start:stop] for o in self.orders[order]]).to(self.game.rows.device)
         return self.game.rows.index_select(0, index)
+
+    def share(self, term: Tensor) -> Tensor:
+        """The slope of a term's batch means, one over the rows of a member, for each of its values."""
+        key = (term.shape, term.dtype)
+        if key not in self._shares:
+            self._shares[key] = torch.full_like(term, len(self.game.seeds) / term.numel(), requires_grad=False)
+        return self._shares[key]
+
+    def log(self, title: str, terms: Iterable[str], means: Tensor) -> None:
+        """Add a move's means, (terms, k), to those of the epoch: one tensor a player, read when the epoch has ended."""
+        key = SEPARATOR.join(f"{title}.{name}" for name in terms)
+        if key in self.sums:
+            self.sums[key] += means
+            self.counts[key] += 1
+        else:
+            self.sums[key], self.counts[key] = means.clone(), 1
+
+    def means(self) -> dict[str, list[float]]:
+        """Mean of every term over the moves of the epoch, for each member."""
+        found: dict[str, list[float]] = {}
+        for key, sums in self.sums.items():
+            found |= zip(key.split(SEPARATOR), (sums / self.counts[key]).tolist(), strict=True)
+        return found
 
     def draw(self, count: int) -> Tensor:
         """Latent vectors, (k·count, latent_dim)."""
@@ -199,8 +229,7 @@ class Run:
         for i, rng in enumerate((*self.noise_rngs, *self.dropout_rngs)):
             tensors[f"rng.{i}"] = rng.get_state()
         for i, seat in enumerate(self.seats):
-            for p, values in seat.optimiser.state_dict()["state"].items():
-                tensors |= {f"optimiser.{i}.{p}.{k}": v for k, v in values.items()}
+            tensors |= {f"optimiser.{i}.{k}": v for k, v in seat.optimiser.state().items()}
         facts = {k: getattr(self, k) for k in FACTS} | {"moves": [s.moves[0] for s in self.seats]}
         return {k: v.detach().clone().contiguous() for k, v in tensors.items()}, copy.deepcopy(facts)
 
@@ -221,15 +250,13 @@ class Run:
         if self.finished or not self.opened:
             return
         self.open_stage()
-        slots: dict[int, dict[int, dict[str, Tensor]]] = {}
+        slots: dict[str, dict[str, Tensor]] = {}
         for key, value in parts.get("optimiser", {}).items():
-            place, p, name = key.split(".")
-            slots.setdefault(int(place), {}).setdefault(int(p), {})[name] = (
-                value.clone()
-            )  # the optimiser writes into it
+            place, _, name = key.partition(".")
+            slots.setdefault(place, {})[name] = value
         for i, (seat, moves) in enumerate(zip(self.seats, facts["moves"], strict=True)):
             seat.moves[0] = moves
-            seat.optimiser.load_state_dict(seat.optimiser.state_dict() | {"state": slots.get(i, {})})
+            seat.optimiser.restore(slots.get(str(i), {}))
         if self.position:
             self.shuffle()
 
@@ -237,6 +264,8 @@ class Run:
 FACTS = (
     "stage", "epoch", "position", "steps", "averaged_steps", "opened", "histories", "stopped", "counts",
 )  # fmt: skip
+SEPARATOR = "|"
+"""Between the terms of one player where its sums are kept."""
 
 
 def play(run: Run, watch: Callable[[Run], None] | None = None) -> None:
@@ -294,21 +323,23 @@ def move(run: Run, seat: Seat, batch: Batch) -> None:
     player = seat.player
     seat.stand()
     terms = player.loss(run.nets, batch)
-    # The sum over members of batch means: a member's gradient is what it would be alone.
-    means = {name: t.view(batch.members, -1).mean(1) for name, t in terms.items()}
-    seat.optimiser.zero_grad()
-    torch.autograd.backward(torch.stack(list(means.values())).sum(), inputs=seat.parameters)
-    if player.optim.decay:
-        for group in seat.optimiser.param_groups:
-            group["lr"] = player.optim.lr / (1.0 + player.optim.decay * seat.moves[0])
-    seat.optimiser.step()
+    values = list(terms.values())
+    # The loss is the sum over terms and members of batch means, so that a member's gradient is what it would be alone.
+    # Its slope is handed to the terms as it is: a graph of means would cost more than it says.
+    moving = [t for t in values if t.requires_grad]
+    slopes = torch.autograd.grad(moving, seat.parameters, [run.share(t) for t in moving], allow_unused=True)
+    seat.optimiser.step(slopes, player.optim.rate(seat.moves[0]))
     seat.moves[0] += 1
     if player.after:
         player.after(run.nets)
-    for name, mean in means.items():
-        key = f"{player.title}.{name}"
-        run.sums[key] = run.sums.get(key, 0.0) + mean.detach()
-        run.counts[key] = run.counts.get(key, 0) + 1
+    run.log(player.title, terms, batch_means([t.detach() for t in values], batch.members))
+
+
+def batch_means(terms: list[Tensor], members: int) -> Tensor:
+    """Mean of every term over each member's rows, (terms, k); in one go where all have as many rows."""
+    if all(t.shape == terms[0].shape for t in terms):
+        return torch.stack(terms).view(len(terms), members, -1).mean(2)
+    return torch.stack([t.view(members, -1).mean(1) for t in terms])
 
 
 def _average(run: Run) -> None:
@@ -322,7 +353,7 @@ def _average(run: Run) -> None:
 
 def _close_epoch(run: Run, stage: Stage) -> None:
     """Log the epoch's means, stop members of which one is not finite, and move on."""
-    means = {k: [total / run.counts[k] for total in v.tolist()] for k, v in run.sums.items()}
+    means = run.means()
     for member, stopped in enumerate(run.stopped):
         each = {key: values[member] for key, values in means.items()}
         wrong = next((key for key, value in each.items() if not math.isfinite(value)), None)

@@ -115,13 +115,11 @@ def _descend(
 ) -> Tensor:
     place = nn.Parameter(starts.clone())
     moved = [place, *copies.parameters()]
-    optimisers = [plan.place.over(moved[:1]), plan.network.over(moved[1:])]
+    of_place, of_network = plan.place.over(moved[:1]), plan.network.over(moved[1:])
     with torch.enable_grad():
         for _ in range(plan.steps):
             slopes = torch.autograd.grad(loss(copies(place), rows).sum(), moved)
-            for parameter, slope in zip(moved, slopes, strict=True):
-                parameter.grad = slope
-            for optimiser in optimisers:
-                optimiser.step()
+            of_place.step(slopes[:1], plan.place.lr)
+            of_network.step(slopes[1:], plan.network.lr)
     with torch.no_grad():
         return read(copies(place), rows)

@@ -32,10 +32,11 @@ from typing import Any
 from torch import Tensor, nn
 
 from ..detector import Detector
-from ..game import OPTIMISERS, Batch, Optim, Player, Stage, Terms
+from ..game import Batch, Optim, Player, Stage, Terms
 from ..limits import Flag, Limit, OneOf
 from ..losses import cross_entropy
 from ..networks import Family
+from ..optimisers import OPTIMISERS
 from ..registry import Info, register
 from .shared import FENCE, doubt, surrounding
 

@@ -185,9 +185,9 @@ class Network(nn.Module):
         self.layers, self.out_shape = nn.ModuleList(layers), shape
 
     def forward(self, x: Tensor) -> Tensor:
-        """Run the chain."""
+        """Run the chain; a hook on one of its layers is not called, as that would cost more than some layers do."""
         for layer in self.layers:
-            x = layer(x)
+            x = layer.forward(x)
         return x
 
 
@@ -264,6 +264,9 @@ class Discriminator(nn.Module):
         """
         if not self.rowwise:
             return self(*real)[0], self(*fake)[0]
+        if self.members == 1:
+            found: tuple[Tensor, Tensor] = self(*map(torch.cat, zip(real, fake, strict=True)))[0].chunk(2)
+            return found
         joined = [
             torch.cat([a.view(self.members, -1, *a.shape[1:]) for a in pair], 1).flatten(0, 1)
             for pair in zip(real, fake, strict=True)
