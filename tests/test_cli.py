@@ -142,6 +142,7 @@ def test_benchmark_tables_and_report_tell_the_same(tmp_path: Path, capsys: pytes
     [
         (("--method", "egbda"), "did you mean 'egbad'"),
         (("--method", "gan", "--epochs", "0"), "epochs=0"),
+        (("--method", "gan", "--members", "0"), "members=0: allowed are whole numbers ≥ 1"),
         (("--method", "gan", "--set", "latent_dmi=3"), "did you mean 'latent_dim'"),
         (("--method", "gan", "--set", "latent_dim"), "name=value"),
         (("--method", "gan", "--set", "latent_dim=0"), "latent_dim=0"),

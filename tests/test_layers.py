@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from ringfence.exceptions import InvalidParameter
 from ringfence.networks import Discriminator, Maker, Network, Row
 from ringfence.networks.axis import INITIALISERS, he, normal_002, xavier
-from ringfence.networks.layers import Conv2d, ConvTranspose2d, Dropout, LeakyReLU, Linear, Reshape
+from ringfence.networks.layers import Conv2d, ConvTranspose2d, Dropout, LeakyReLU, Linear, Products, Reshape
 from ringfence.networks.normalisation import BatchNorm
 from ringfence.networks.tables import same_padding
 
@@ -37,6 +37,11 @@ LAYERS = {
         lambda r: Conv2d(2, 3, 4, 2, (1, 1, 1, 1), bias=True, init=he, rngs=r),
         (2, 8, 6),
     ),
+    "conv of one channel": (lambda r: Conv2d(1, 3, 4, 2, (0, 1, 1, 2), bias=True, init=he, rngs=r), (1, 8, 6)),
+    "conv_transpose to one channel": (
+        lambda r: ConvTranspose2d(2, 1, 5, 2, (4, 3), (7, 6), bias=True, init=he, rngs=r),
+        (2, 4, 3),
+    ),
     "conv_transpose": (
         lambda r: ConvTranspose2d(2, 3, 5, 2, (4, 3), (7, 6), bias=True, init=normal_002, rngs=r),
         (2, 4, 3),
@@ -60,6 +65,21 @@ def test_three_members_equal_the_three_single_layers_of_their_seeds(name: str) -
     apart.pow(2).sum().backward()
     together = torch.cat([layer.weight.grad for layer in singles])
     torch.testing.assert_close(stacked.weight.grad, together, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_products_of_members_have_slopes_and_slopes_of_slopes(bias: bool) -> None:
+    shapes = [(3, 4, 5), (3, 2, 5), *([(3, 2)] if bias else [])]
+    given = [rows(*shape, seed=at).double().requires_grad_() for at, shape in enumerate(shapes)]
+
+    def products(*tensors: Tensor) -> Tensor:
+        made: Tensor = Products.apply(*tensors, *([] if bias else [None]))  # type: ignore[no-untyped-call]
+        return made
+
+    assert torch.autograd.gradcheck(products, given)
+    assert torch.autograd.gradgradcheck(products, given)
+    slopes = torch.autograd.grad(products(*given).sum(), given)
+    assert all(slope.is_contiguous() for slope in slopes[:2])
 
 
 @pytest.mark.parametrize("shape", [(5,), (5, 4, 3)], ids=["rows", "images"])
