@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from ringfence.columns import Columns, chosen, unseen_in_words
+from ringfence.columns import Columns, Unseen, chosen
 from ringfence.exceptions import InvalidData
 from ringfence.frame import Frame
 
@@ -71,7 +71,9 @@ def test_an_unseen_category_has_a_code_of_its_own_and_is_counted() -> None:
         "colour": [True, False, True, False],
         "word": [False, False, False, True],
     }
-    assert unseen_in_words(other, unseen) == [
+    said = Unseen()
+    said.add(other, unseen)
+    assert said.said() == [
         "column 'colour': 2 of 4 rows have values never seen in training: 'green', 'pink'",
         "column 'word': 1 of 4 rows has 1 gap, and training had none",
     ]
@@ -120,13 +122,13 @@ def test_a_number_that_can_not_be_read_is_named() -> None:
 def test_other_columns_than_at_fit_are_named(names: tuple[str, ...], message: str) -> None:
     columns = Columns.learn(Frame({"a": [1.0, 2.0], "b": [1.0, 3.0]}))
     with pytest.raises(InvalidData, match=message):
-        chosen(Frame({name: [1.0] for name in names}), columns)
+        chosen(names, columns)
 
 
 def test_columns_are_found_by_name_and_those_left_out_may_lack() -> None:
     columns = Columns.learn(Frame({"a": [1.0, 2.0], "b": [1.0, 3.0], "no": ["x", "y"]}), {"no": "skip"})
-    assert chosen(Frame({"b": [1.0], "a": [2.0]}), columns, ordered=False).names == ("a", "b")
-    assert chosen(Frame({"a": [2.0], "b": [1.0]}), columns).names == ("a", "b")
+    assert chosen(("b", "a"), columns, ordered=False) == ["a", "b"]
+    assert chosen(("a", "b"), columns) == ["a", "b"]
 
 
 def test_booleans_come_back_in_the_words_of_the_training_rows() -> None:

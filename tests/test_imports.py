@@ -23,6 +23,10 @@ ALLOWED = {
     "overlap": {"exceptions"},
     "splits": {"exceptions"},
     "writing": {"exceptions"},
+    # rows in blocks
+    "blocks": {"exceptions", "frame"},
+    "survey": {"blocks", "columns", "frame", "kinds"},
+    "block_rows": {"blocks", "columns", "lazy"},
     "signs": set(),
     "quality": {"exceptions"},
     "corruption": set(),
@@ -53,18 +57,20 @@ ALLOWED = {
     "lazy": {"preprocess"},
     "picture_rows": {"exceptions", "lazy", "pictures", "views"},
     # files: what they become is known, what is done with it is not
-    "data": {"exceptions", "frame", "kinds", "pictures", "protocol"},
-    "holdout": {"exceptions", "frame", "lazy"},
-    "intake": {"columns", "detector", "exceptions", "frame", "kinds", "lazy", "preprocess"},
+    "data": {"blocks", "exceptions", "frame", "kinds", "pictures", "protocol"},
+    "holdout": {"blocks", "exceptions", "frame", "lazy"},
+    "intake": {
+        "block_rows", "blocks", "columns", "detector", "exceptions", "frame", "kinds", "lazy", "preprocess", "survey",
+    },
     "persist": {
         "columns", "exceptions", "losses", "members", "preprocess", "registry", "detector", "picture_detector",
     },
-    "checkpoint": {"exceptions", "frame", "lazy", "persist", "detector", "training"},
+    "checkpoint": {"blocks", "exceptions", "frame", "lazy", "persist", "detector", "training"},
     "generative": {"detector", "exceptions", "game", "intake", "limits", "networks", "preprocess"},
     "detector": {
-        "checkpoint", "chunks", "columns", "combination", "corruption", "distances", "exceptions", "frame", "game",
-        "generative", "holdout", "intake", "lazy", "limits", "members", "networks", "persist", "preprocess", "presets",
-        "progress", "registry", "scoring", "signs", "threshold", "training",
+        "blocks", "checkpoint", "chunks", "columns", "combination", "corruption", "distances", "exceptions", "frame",
+        "game", "generative", "holdout", "intake", "lazy", "limits", "members", "networks", "persist", "preprocess",
+        "presets", "progress", "registry", "scoring", "signs", "threshold", "training",
     },
     "maps": {"chunks", "detector", "exceptions", "lazy", "members", "networks", "progress", "scoring"},
     "picture_detector": {

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from . import __version__
+from .blocks import Blocks
 from .exceptions import InvalidModel
 from .frame import Frame
 from .lazy import LazyRows
@@ -103,7 +104,7 @@ class Keeper:
 
 def fingerprint(rows: Any) -> bytes:
     """Tell rows of any kind from others."""
-    if isinstance(rows, LazyRows):
+    if isinstance(rows, LazyRows | Blocks):
         return rows.digest().encode()
     if isinstance(rows, Frame):
         return b"".join(name.encode() + fingerprint(values) for name, values in rows.items())

@@ -4,7 +4,6 @@ import argparse
 import json
 import sys
 import warnings
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -20,7 +19,7 @@ from .configure import settings
 from .data import CATALOG
 from .exceptions import InvalidParameter, RingfenceError, unknown_name
 from .inspection import inspect_data, render
-from .options import add_data_dir, add_reading, add_tuning, add_view, reading_of, threads, view_of
+from .options import add_data_dir, add_memory, add_reading, add_tuning, add_view, reading_of, threads, view_of
 from .picture_detector import PictureDetector
 from .presets import names
 from .registry import methods
@@ -132,7 +131,7 @@ def _fit(args: argparse.Namespace) -> int:
     last = {k: v for k, v in fitted.history_[-1].items() if isinstance(v, float)}
     said = {
         "model": str(args.out), "method": args.method, "rows": fitted.split_["train"],
-        "calibrate": fitted.split_["calibrate"], "parts": dict(Counter(source.parts.tolist())),
+        "calibrate": fitted.split_["calibrate"], "parts": source.counts(),
         "shape": list(detector.preprocess_.given), "source": source.name, "why": source.why, "notes": source.notes,
         "columns": [asdict(c) for c in detector.columns_.understood] if detector.columns_ else None,
         "epochs": detector.n_iter_, "losses": last, "threshold": fitted.threshold_,
@@ -150,7 +149,7 @@ def _split(args: argparse.Namespace) -> int:
     source = workflow.draw_split(
         args.data, args.out, reading=reading_of(args), test=args.test, calibrate=args.calibrate, seed=args.seed
     )
-    said = {"out": str(args.out), "parts": dict(Counter(source.parts.tolist())), "why": source.why}
+    said = {"out": str(args.out), "parts": source.counts(), "why": source.why}
     return _tell(args, lambda: "\n".join([*source.said(), f"which row is which lies in {args.out}"]), said)
 
 
@@ -160,18 +159,17 @@ def _score(args: argparse.Namespace) -> int:
     )
     for note in found.source.notes:
         warnings.warn(note, UserWarning, stacklevel=1)
-    scores, cut = found.scores, found.fitted.threshold_
-    flagged = int((scores > cut).sum())
+    cut = found.fitted.threshold_
     said = {
-        "rows": len(scores),
-        "anomalies": flagged,
+        "rows": found.rows,
+        "anomalies": found.flagged,
         "threshold": cut,
         "out": str(args.out),
         "metrics": found.metrics,
         "unseen": found.unseen,
         "notes": found.source.notes,
     }
-    text = f"{flagged:,} of {len(scores):,} rows score above {cut:.6g}; all scores lie in {args.out}"
+    text = f"{found.flagged:,} of {found.rows:,} rows score above {cut:.6g}; all scores lie in {args.out}"
     if found.metrics:
         text += f"\nagainst the truth: {', '.join(f'{k} {v:.3f}' for k, v in found.metrics.items())}"
     return _tell(args, lambda: text, said)
@@ -290,13 +288,15 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     fit.add_argument(
         "data", metavar="DATA",
-        help="table (.csv, .tsv, .parquet, .arrow, .npy, .npz), folder of pictures, or the normal training rows of a "
-        "known set's case: digits:3 (the 3 is the anomaly), kdd99:all, vowels:outliers (`ringfence list` has all)",
+        help="table (.csv, .tsv, .parquet, .arrow, .npy, .npz), folder of .parquet or .npy files, folder of pictures, "
+        "or the normal training rows of a known set's case: digits:3 (the 3 is the anomaly), kdd99:all, "
+        "vowels:outliers (`ringfence list` has all)",
     )  # fmt: skip
     fit.add_argument("--method", required=True)
     fit.add_argument("--out", required=True, type=Path, metavar="MODEL", help="folder of the model")
     fit.add_argument("--seed", type=int, default=0, help="[0]")
     add_reading(fit)
+    add_memory(fit)
     fit.add_argument("--split-out", type=Path, metavar="CSV", help="write what each row was for, to be used by --split")
     add_view(fit)
     add_tuning(fit)
@@ -308,18 +308,21 @@ def _parser() -> argparse.ArgumentParser:
     split.add_argument("--calibrate", type=float, default=0.2, metavar="SHARE", help="of the rest, for the cut [0.2]")
     split.add_argument("--seed", type=int, default=0, help="[0]")
     add_reading(split)
+    add_memory(split)
     add_data_dir(split)
 
     score = command("score", _score, "score rows with a saved model")
     score.add_argument("model", type=Path, metavar="MODEL")
     score.add_argument("data", metavar="DATA", help="as for fit, or one picture; of digits:3 its test rows")
     score.add_argument(
-        "--out", type=Path, default=Path("scores.csv"), metavar="CSV",
-        help="row (its own number, from 0), anomaly_score, is_anomaly [scores.csv]",
+        "--out", type=Path, default=Path("scores.csv"), metavar="FILE",
+        help="row (its own number, from 0), anomaly_score, is_anomaly; .parquet is Parquet, .npy the scores alone, "
+        "anything else CSV [scores.csv]",
     )  # fmt: skip
     score.add_argument("--seed", type=int, default=0, help="of the split, for digits:3 and the like [0]")
     score.add_argument("--maps", type=Path, metavar="DIR", help="write a picture of each picture's maps")
     add_reading(score)
+    add_memory(score)
     add_data_dir(score)
 
     export = command(

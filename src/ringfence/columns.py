@@ -7,7 +7,7 @@ row had is all zeros: a code of its own, at which no generated row can arrive.
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -197,8 +197,12 @@ class Columns:
     @classmethod
     def learn(cls, frame: Frame, given: Mapping[str, str] | None = None, library: str = "") -> "Columns":
         """Learn from the training rows; errors as in :func:`ringfence.kinds.understand`."""
-        understood = understand(frame, given)
-        codes = [_learn(column, frame[column.name]) for column in understood if column.kind not in LEFT_OUT]
+        return cls.of(understand(frame, given), frame, library)
+
+    @classmethod
+    def of(cls, understood: tuple[Understood, ...], values: Mapping[str, Column], library: str = "") -> "Columns":
+        """Learn the codes of understood columns."""
+        codes = [_learn(column, values[column.name]) for column in understood if column.kind not in LEFT_OUT]
         ordered = sorted(codes, key=lambda code: isinstance(code, CategoryCode))  # a stable sort
         return cls(understood, tuple(ordered), library)
 
@@ -263,20 +267,33 @@ class Columns:
         return cls(tuple(Understood(**column) for column in facts["understood"]), tuple(codes), facts["library"])
 
 
-def unseen_in_words(frame: Frame, unseen: Mapping[str, NDArray[np.bool_]]) -> list[str]:
-    """Say for each column how many rows have a value that training had not, and which."""
-    return [_said(name, frame[name], rows) for name, rows in unseen.items()]
+class Unseen:
+    """What rows to be scored hold that no training row had: counted block by block, in bounded memory."""
 
+    def __init__(self) -> None:
+        self._rows = 0
+        self._found: dict[str, tuple[int, int, list[str]]] = {}  # rows, gaps, the first few values of the alphabet
 
-def _said(name: str, column: Column, rows: NDArray[np.bool_]) -> str:
-    texts = as_categories(name, column[rows])
-    found = sorted({text for text in texts if text is not None})
-    shown = ", ".join(repr(text[:40]) for text in found[:_SHOWN]) + (", …" if len(found) > _SHOWN else "")
-    gaps = int(missing(column)[rows].sum())
-    what = [f"values never seen in training: {shown}"] if found else []
-    what += [f"{gaps} gap{'s' * (gaps > 1)}, and training had none"] if gaps else []
-    found_in = f"{int(rows.sum()):,} of {len(column):,} rows {'have' if rows.sum() > 1 else 'has'}"
-    return f"column {name!r}: {found_in} {'; '.join(what)}"
+    def add(self, frame: Frame, unseen: Mapping[str, NDArray[np.bool_]]) -> None:
+        """Count what `Columns.encode` found in a block."""
+        self._rows += frame.rows
+        for name, rows in unseen.items():
+            column = frame[name]
+            count, gaps, texts = self._found.get(name, (0, 0, []))
+            strange = {text for text in as_categories(name, column[rows]) if text is not None}
+            texts = sorted({*texts, *strange})[: _SHOWN + 1]
+            self._found[name] = (count + int(rows.sum()), gaps + int(missing(column)[rows].sum()), texts)
+
+    def said(self) -> list[str]:
+        """Say for each column how many rows have a value that training had not, and which."""
+        return [self._line(name, *found) for name, found in self._found.items()]
+
+    def _line(self, name: str, count: int, gaps: int, texts: list[str]) -> str:
+        shown = ", ".join(repr(text[:40]) for text in texts[:_SHOWN]) + (", …" if len(texts) > _SHOWN else "")
+        what = [f"values never seen in training: {shown}"] if texts else []
+        what += [f"{gaps} gap{'s' * (gaps > 1)}, and training had none"] if gaps else []
+        found_in = f"{count:,} of {self._rows:,} rows {'have' if count > 1 else 'has'}"
+        return f"column {name!r}: {found_in} {'; '.join(what)}"
 
 
 def _filling(values: Matrix) -> tuple[float, bool]:
@@ -298,8 +315,8 @@ def _days(name: str, column: Column, origin: Origin = None) -> Matrix:
     return np.asarray(np.where(np.isnat(dates), np.nan, days), dtype=np.float64)
 
 
-def chosen(frame: Frame, columns: Columns, *, ordered: bool = True) -> Frame:
-    """Return the columns that `columns` reads, if the frame has these and no others.
+def chosen(names: Sequence[str], columns: Columns, *, ordered: bool = True) -> list[str]:
+    """Return the names that `columns` reads, if the table has these and no others.
 
     Columns that the fit left out may lack. With `ordered` the order must be that of the fit.
 
@@ -310,16 +327,16 @@ def chosen(frame: Frame, columns: Columns, *, ordered: bool = True) -> Frame:
     """
     known = [column.name for column in columns.understood]
     needed = [code.name for code in columns.codes]
-    lacking = [name for name in known if name in needed and name not in frame]
-    strange = [name for name in frame if name not in known]
+    lacking = [name for name in known if name in needed and name not in names]
+    strange = [name for name in names if name not in known]
     faults = [
         f"missing {', '.join(map(repr, lacking[:_SHOWN]))}" if lacking else "",
         f"not known from fit {', '.join(map(repr, strange[:_SHOWN]))} (leave out: --kind {strange[0]}=skip)"
         if strange
         else "",
     ]
-    if ordered and not any(faults) and [name for name in known if name in frame] != list(frame):
+    if ordered and not any(faults) and [name for name in known if name in names] != list(names):
         faults = ["in another order than at fit"]
     if any(faults):
         raise InvalidData(f"columns: {'; '.join(fault for fault in faults if fault)}")
-    return frame.only(needed)
+    return needed

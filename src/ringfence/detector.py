@@ -9,7 +9,7 @@ import copy
 import math
 import warnings
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from numbers import Integral
 from pathlib import Path
@@ -22,6 +22,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from . import persist, presets, scoring
+from .blocks import ArrayBlocks
 from .checkpoint import Keeper
 from .chunks import in_chunks
 from .columns import Columns
@@ -29,11 +30,10 @@ from .combination import COMBINATIONS
 from .corruption import tied
 from .distances import gaussian, residual
 from .exceptions import InvalidParameter, TrainingDiverged
-from .frame import Frame
 from .game import INIT, NOISE, PRIORS, ROWS, Game, Nets, Optim, Stage, drawn_seed, stream
 from .generative import Generative
-from .holdout import glimpse, rows_in, sides, some
-from .intake import encoded, learned, received
+from .holdout import rows_in, seen_of, sides, some
+from .intake import encoded, learned, received, tell
 from .lazy import LazyRows, ScaledRows
 from .limits import Flag, LayerTables, Limit, OneOf, Rule, Seed, Words, check_limits, check_shape
 from .members import Member, MemberStopped, finite, mean_parts, seeds_of, side_by_side, state_of
@@ -285,11 +285,12 @@ class Detector(Generative, Signed):
         self.held_out_ = np.ones(rows_in(given), dtype=bool)
         self.held_out_[training] = False
         self.seed_ = seed
-        self.columns_ = learned(self, X, given.take(training)) if isinstance(given, Frame) else None
+        self.columns_ = learned(self, X, given, training)
         x = encoded(self, given, warn=False)
         taught = x if len(training) == len(x) else some(x, training)
         names, heads = (self.columns_.names, self.columns_.heads) if self.columns_ else (None, ())
-        self.preprocess_ = Preprocess.fit(glimpse(taught), self.scale, names, heads)
+        seen, moments = seen_of(taught)
+        self.preprocess_ = Preprocess.fit(seen, self.scale, names, heads, moments)
         rows = self._scaled(taught)
         run = self._run(rows, learn=learn)
         if kept:
@@ -423,6 +424,35 @@ class Detector(Generative, Signed):
         each = self._each(self._received(X))
         return self._combined(each, scoring.weights_of(self.scores, self.score_kind))
 
+    def iter_scores(self, X: Any, rows: int = 16_384) -> Iterator[Scores]:
+        """Yield the scores of `anomaly_score` block by block, to the bit, holding little more than a block at a time.
+
+        Parameters
+        ----------
+        X
+            Rows as for `anomaly_score`: arrays, also mapped into memory (`np.load(…, mmap_mode="r")`), data frames,
+            files opened by :func:`ringfence.data.open_shards`, or rows made of pictures.
+        rows
+            Rows of a block, at least 1; the last one may have fewer.
+
+        Yields
+        ------
+        (m,) float64, one block after the other in the order of the rows.
+
+        Raises
+        ------
+        InvalidParameter, InvalidData
+            At the first block for what can be seen beforehand, later for a block that can't be used.
+        """
+        check_is_fitted(self)
+        check_limits({"rows": rows}, {"rows": Limit(1, whole=True)})
+        weights = scoring.weights_of(self.scores, self.score_kind)
+        x = self._received(ArrayBlocks(X) if isinstance(X, np.ndarray) and X.ndim > 1 else X)
+        for start in range(0, len(x), rows):
+            index = np.arange(start, min(start + rows, len(x)))
+            yield self._combined(self._each(some(x, index)), weights)
+        tell(x)
+
     def every_score(self, X: Any) -> tuple[dict[str, Scores], dict[str, Scores]]:
         """Return what `parts` does, and the scores of every kind in `scores`, (n,) float64 each, from one pass."""
         check_is_fitted(self)
@@ -443,6 +473,7 @@ class Detector(Generative, Signed):
         for key, values in self._by_chunks(x, work).items():
             at, _, name = key.partition(" ")
             found[int(at)][name] = values
+        tell(x)
         return found
 
     def _combined(self, each: Sequence[scoring.Parts], weights: scoring.Weights) -> Scores:

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from .blocks import Blocks
 from .exceptions import InvalidData
 from .frame import Frame
 from .lazy import LazyRows
@@ -18,7 +19,7 @@ GLIMPSE_BYTES = 64 * 2**20
 """What they may take of memory; 16 are taken in any case."""
 
 
-def rows_in(given: NDArray[Any] | Frame | LazyRows) -> int:
+def rows_in(given: NDArray[Any] | Frame | LazyRows | Blocks) -> int:
     """How many rows there are."""
     return given.rows if isinstance(given, Frame) else len(given)
 
@@ -26,6 +27,49 @@ def rows_in(given: NDArray[Any] | Frame | LazyRows) -> int:
 def some(x: NDArray[Any] | LazyRows, index: NDArray[np.int64]) -> Any:
     """Some rows; those on disk stay there."""
     return x.take(index) if isinstance(x, LazyRows) else x[index]
+
+
+Moments = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""Mean and standard deviation of each column."""
+
+PASS = 4096
+"""Rows of a table in blocks that are looked at together."""
+
+MEASURED = 2**16
+"""Rows of a table in blocks that quantiles are measured on, evenly spread."""
+
+MEASURED_BYTES = 16 * 2**20
+"""What they may take of memory; 16 are taken in any case."""
+
+
+def seen_of(x: NDArray[Any] | LazyRows) -> tuple[NDArray[Any], Moments | None]:
+    """Return the rows that scaling is measured on, and mean and deviation where these are those of more."""
+    return measured(x) if isinstance(x, LazyRows) and x.measured else (glimpse(x), None)
+
+
+def measured(x: LazyRows) -> tuple[NDArray[Any], Moments]:
+    """Read all rows once, in order, and return what their scaling needs.
+
+    Returns
+    -------
+    Some rows, and behind them one of each column's least and one of each column's largest value; and mean and standard
+    deviation of each column of all rows.
+    """
+    fitting = max(MEASURED_BYTES // (8 * math.prod(x.shape[1:])), 16)
+    wanted = np.linspace(0, len(x) - 1, min(len(x), MEASURED, fitting)).astype(np.int64)
+    kept, count, mean, squares = [], 0, np.zeros(x.shape[1:]), np.zeros(x.shape[1:])
+    low, high = np.full(x.shape[1:], np.inf), np.full(x.shape[1:], -np.inf)
+    for start in range(0, len(x), PASS):
+        part = np.asarray(x.read(np.arange(start, min(start + PASS, len(x)))), dtype=np.float64)
+        first, last = np.searchsorted(wanted, [start, start + len(part)])
+        kept.append(part[wanted[first:last] - start])
+        # Chan, Golub and LeVeque 1979: moments of a part join those of the rows before it.
+        own, apart = part.mean(0), part.mean(0) - mean
+        squares += ((part - own) ** 2).sum(0) + apart**2 * (count * len(part) / (count + len(part)))
+        mean += apart * (len(part) / (count + len(part)))
+        count += len(part)
+        low, high = np.minimum(low, part.min(0)), np.maximum(high, part.max(0))
+    return np.concatenate([*kept, low[None], high[None]]), (mean, np.sqrt(squares / count))
 
 
 def glimpse(x: NDArray[Any] | LazyRows) -> NDArray[Any]:

@@ -2,23 +2,27 @@
 
 import math
 import warnings
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_array, validate_data
 
-from .columns import Columns, UnseenValues, chosen, unseen_in_words
+from .block_rows import BlockRows
+from .blocks import ArrayBlocks, Blocks
+from .columns import Columns, Unseen, UnseenValues, chosen
 from .exceptions import InvalidData, unusable_rows
 from .frame import Frame, as_frame, is_frame, native_like
 from .kinds import LEFT_OUT, as_numbers
 from .lazy import LazyRows
 from .preprocess import as_array
+from .survey import as_named, surveyed
 
 if TYPE_CHECKING:
     from .detector import Detector
 
-Rows = NDArray[Any] | Frame | LazyRows
+Rows = NDArray[Any] | Frame | LazyRows | Blocks
 
 
 class ColumnsLeftOut(UserWarning):
@@ -32,9 +36,13 @@ def received(detector: "Detector", X: Any, *, reset: bool) -> Rows:
     Returns
     -------
     Images as a finite float array or as they lie on disk; a table of names, text or gaps as a frame, any other as a
-    finite float array (n, d).
+    finite float array (n, d). Blocks stay blocks, unless they are so few that a fit takes them whole.
     """
     least = 2 if reset else 1
+    if isinstance(X, np.memmap) and not reset:
+        X = ArrayBlocks(X)
+    if isinstance(X, Blocks):
+        return _blocks(detector, X, reset, least)
     if isinstance(X, LazyRows):
         return _images(detector, X, reset)
     if is_frame(X):
@@ -64,6 +72,32 @@ def _images(detector: "Detector", images: NDArray[Any] | LazyRows, reset: bool) 
     return images
 
 
+def _blocks(detector: "Detector", X: Blocks, reset: bool, least: int) -> Rows:
+    if len(X) < least:
+        raise InvalidData(f"X has {len(X)} row{'s' * (len(X) != 1)}, at least {least} are needed")
+    if reset:
+        if X.small:
+            return received(detector, X.whole(), reset=True)
+        detector.n_features_in_ = math.prod(X.shape[1:])
+        _name_features(detector, X.names)
+    elif X.names is not None and detector.columns_ is not None:
+        return X.only(chosen(X.names, detector.columns_, ordered=False))
+    if reset:
+        return X
+    expected = detector.preprocess_.given if detector.columns_ is None else (detector.n_features_in_,)
+    if X.shape[1:] != expected:
+        name = type(detector).__name__
+        raise InvalidData(f"X has rows of shape {X.shape[1:]}, but {name} was fitted with {expected}")
+    return X
+
+
+def _name_features(detector: "Detector", names: Sequence[str] | None) -> None:
+    if names is not None:
+        detector.feature_names_in_ = np.array(names, dtype=object)
+    elif hasattr(detector, "feature_names_in_"):
+        del detector.feature_names_in_
+
+
 def _gaps(detector: "Detector", rows: NDArray[Any], reset: bool) -> Rows:
     """An array as it is, or as a frame without names where that is needed to know its gaps."""
     gaps = np.isnan(rows)
@@ -86,10 +120,7 @@ def _table(detector: "Detector", X: Any, reset: bool, least: int) -> Rows:
     own = isinstance(X, Frame)
     if own and reset:
         detector.n_features_in_ = len(X)
-        if X.named:
-            detector.feature_names_in_ = np.array(X.names, dtype=object)
-        elif hasattr(detector, "feature_names_in_"):
-            del detector.feature_names_in_
+        _name_features(detector, X.names if X.named else None)
     try:
         if not own:
             validate_data(detector, X, reset=reset, skip_check_array=True)
@@ -102,41 +133,96 @@ def _table(detector: "Detector", X: Any, reset: bool, least: int) -> Rows:
         return frame
     if detector.columns_ is not None:
         # Files say their columns by name; frames of other libraries are held to scikit-learn's order.
-        return chosen(frame, detector.columns_, ordered=not own)
+        return frame.only(chosen(frame.names, detector.columns_, ordered=not own))
     if len(frame) != detector.n_features_in_:
         name, expected = type(detector).__name__, detector.n_features_in_
         raise InvalidData(f"X has {len(frame)} features, but {name} is expecting {expected} features as input")
     return _gaps(detector, np.column_stack([as_numbers(name, frame[name]) for name in frame]), reset)
 
 
-def learned(detector: "Detector", X: Any, training: Frame) -> Columns:
-    """Learn the columns of the training rows, and say which are left out."""
-    named = is_frame(X) and not isinstance(X, Frame)
-    library = type(X).__module__.partition(".")[0] if named else ""
+def learned(detector: "Detector", X: Any, given: Rows, training: NDArray[np.int64]) -> Columns | None:
+    """Learn the columns of the training rows, and say which are left out; None where rows have no columns to learn."""
+    if not isinstance(given, Frame | Blocks) or (isinstance(given, Blocks) and not _worded(given)):
+        return None
+    taught = given.take(training)
     # Nobody gave the columns of an array names: there are no words in it, and no counter of rows.
-    kinds = detector.kinds if is_frame(X) else {**dict.fromkeys(training, "number"), **(detector.kinds or {})}
-    columns = Columns.learn(training, kinds, library)
+    said = is_frame(X) or (isinstance(X, Blocks) and X.names is not None)
+    names = given if isinstance(given, Frame) else [str(at) for at in range(given.shape[1])]
+    numbers = {} if said else dict.fromkeys(names, "number")
+    kinds = {**numbers, **(detector.kinds or {})}
+    if isinstance(taught, Frame):
+        library = type(X).__module__.partition(".")[0] if is_frame(X) and not isinstance(X, Frame) else ""
+        columns = Columns.learn(taught, kinds, library)
+    else:
+        columns = surveyed(taught, kinds)
     left_out = [f"{c.name!r} ({c.reason})" for c in columns.understood if c.kind in LEFT_OUT and c.reason != "as given"]
     if left_out:
         warnings.warn(f"columns left out: {', '.join(left_out)}", ColumnsLeftOut, stacklevel=4)
     return columns
 
 
-def encoded(detector: "Detector", rows: Rows, *, warn: bool = True) -> NDArray[Any] | LazyRows:
-    """Turn a frame into the matrix that its columns say; anything else stays as it is.
+def _worded(blocks: Blocks) -> bool:
+    """Whether blocks have names, or are a table with gaps."""
+    if blocks.names is not None:
+        return True
+    return len(blocks.shape) == 2 and any(np.isnan(np.asarray(block)).any() for block in blocks)
 
-    With `warn`, values that no training row had are warned of, or refused where the detector is strict.
+
+def encoded(detector: "Detector", rows: Rows, *, warn: bool = True) -> NDArray[Any] | LazyRows:
+    """Turn a frame into the matrix that its columns say, blocks into rows made so; anything else stays as it is.
+
+    With `warn`, values that no training row had are warned of, or refused where the detector is strict; of blocks when
+    `tell` is called.
     """
+    unseen = Unseen() if warn else None
+    if isinstance(rows, Blocks):
+        row = rows.shape[1:] if detector.columns_ is None else (len(detector.columns_.names),)
+        row = (1, *row) if len(row) == 2 else row
+        return BlockRows(rows, lambda at: _encoded_block(detector, rows, at, unseen), row, unseen)
     if not isinstance(rows, Frame):
         return rows
-    assert detector.columns_ is not None
-    matrix, unseen = detector.columns_.encode(rows)
-    if unseen and warn:
-        said = "; ".join(unseen_in_words(rows, unseen))
-        if detector.strict:
-            raise InvalidData(f"strict=True: {said}")
-        warnings.warn(said, UnseenValues, stacklevel=4)
+    matrix = _matrix(detector, rows, unseen)
+    if unseen and unseen.said():
+        warnings.warn("; ".join(unseen.said()), UnseenValues, stacklevel=4)
     return matrix
+
+
+def tell(rows: Any) -> None:
+    """Warn of what rows in blocks held that no training row had, once they were read."""
+    if isinstance(rows, BlockRows) and rows.unseen and (said := rows.unseen.said()):
+        warnings.warn("; ".join(said), UnseenValues, stacklevel=3)
+
+
+def _matrix(detector: "Detector", frame: Frame, unseen: Unseen | None) -> NDArray[Any]:
+    assert detector.columns_ is not None
+    matrix, strange = detector.columns_.encode(frame)
+    if unseen is not None:
+        unseen.add(frame, strange)
+        if strange and detector.strict:
+            raise InvalidData(f"strict=True: {'; '.join(unseen.said())}")
+    return matrix
+
+
+def _encoded_block(detector: "Detector", blocks: Blocks, at: int, unseen: Unseen | None) -> NDArray[Any]:
+    block = blocks.block(at)
+    try:
+        if detector.columns_ is not None:
+            return _matrix(detector, as_named(block, [c.name for c in detector.columns_.understood]), unseen)
+        if isinstance(block, Frame):
+            return np.column_stack([as_numbers(name, block[name], block.origin) for name in block])
+        return _finite(detector, block)
+    except InvalidData as error:
+        raise InvalidData(f"{blocks.where(at)}: {error}") from error
+
+
+@unusable_rows()
+def _finite(detector: "Detector", block: NDArray[Any]) -> NDArray[Any]:
+    """A block of an array, checked as an array in memory is."""
+    flat = block.ndim == 2
+    finite: Any = "allow-nan" if flat else True
+    rows = check_array(block, allow_nd=True, dtype=[np.float64, np.float32], ensure_all_finite=finite)
+    _gaps(detector, rows, False) if flat else None
+    return rows[:, None] if rows.ndim == 3 else np.asarray(rows)
 
 
 def returned(detector: "Detector", matrix: NDArray[np.float64], X: Any = None) -> Any:

@@ -12,7 +12,7 @@ skip        left out because the user says so; never inferred
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -28,6 +28,8 @@ MOST_CATEGORIES: Final = 1000
 
 LEAST_ROWS: Final = 20
 """Fewer rows say too little to call a column an identifier."""
+
+COUNTS: Final = "it counts the rows"
 
 TRUE: Final = frozenset(("true", "yes", "t", "y"))
 FALSE: Final = frozenset(("false", "no", "f", "n"))
@@ -101,20 +103,31 @@ def understand(frame: Frame, given: Mapping[str, str] | None = None) -> tuple[Un
         If a column has no value at all, mixes numbers with text, has a date that is none among dates, or text of too
         many different values; or if nothing is left to learn from.
     """
-    given = dict(given or {})
+    check_given(given or {}, frame)
+    given = {**dict.fromkeys(frame.worded, "category"), **(given or {})}
+    return with_some_left(understand_column(name, frame[name], given.get(name), frame.origin) for name in frame)
+
+
+def check_given(given: Mapping[str, str], names: Iterable[str]) -> None:
+    """Refuse a kind or a column that there isn't."""
+    known = tuple(names)
     for name, kind in given.items():
-        if name not in frame:
-            raise InvalidParameter(unknown_name("column", name, frame))
+        if name not in known:
+            raise InvalidParameter(unknown_name("column", name, known))
         if kind not in KINDS:
             raise InvalidParameter(f"column {name!r}: {unknown_name('kind', kind, KINDS)}")
-    given = {**dict.fromkeys(frame.worded, "category"), **given}
-    found = tuple(_understand(name, frame[name], given.get(name), frame.origin) for name in frame)
+
+
+def with_some_left(found: Iterable[Understood]) -> tuple[Understood, ...]:
+    """Return the columns if one of them is learned from."""
+    found = tuple(found)
     if all(column.kind in LEFT_OUT for column in found):
         raise InvalidData(f"no column is left to learn from: {', '.join(f'{c.name!r} is {c.kind}' for c in found)}")
     return found
 
 
-def _understand(name: str, column: Column, given: str | None, origin: Origin = None) -> Understood:
+def understand_column(name: str, column: Column, given: str | None, origin: Origin = None) -> Understood:
+    """Say what one column is, or check that it is what is `given`; errors as in :func:`understand`."""
     gaps = missing(column)
     values = column[~gaps]
     # Different values as they read: a column of text may hold booleans too, as pandas keeps them.
@@ -161,7 +174,7 @@ def _typed(name: str, values: Column, distinct: int) -> tuple[str, str]:
     if len(values) >= LEAST_ROWS and distinct == len(values) and (values == np.floor(values)).all():
         # Some rows may have been left out of a count.
         if (np.diff(values) > 0).all() and values[-1] - values[0] < 3 * len(values):
-            return "identifier", "it counts the rows"
+            return "identifier", COUNTS
         if _IDENTIFIER_NAME.fullmatch(name):
             return "identifier", "whole numbers, each once, and so called"
     return "number", "numbers"

@@ -5,6 +5,7 @@ import re
 from dataclasses import fields
 from pathlib import Path
 
+from .blocks import HELD, LEAST_HELD
 from .configure import settings
 from .exceptions import InvalidParameter
 from .kinds import KINDS
@@ -68,6 +69,22 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--strict", action="store_true", help="refuse damaged pictures and values training never had")
     parser.add_argument("--channels", type=int, choices=(1, 3, 4), help="of pictures [what holds all of them]")
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="threads that decode pictures [2]")
+
+
+def add_memory(parser: argparse.ArgumentParser) -> None:
+    """From what size on a file is left on disk."""
+    parser.add_argument(
+        "--memory", type=_bytes, default=HELD, metavar="SIZE",
+        help="what rows held at a time may take, as 64MiB or 2GiB; larger Parquet and npy files stay on disk [256MiB]",
+    )  # fmt: skip
+
+
+def _bytes(text: str) -> int:
+    found = re.fullmatch(r"(\d+) ?(KiB|MiB|GiB)?", text)
+    size = int(found[1]) * {None: 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}[found[2]] if found else 0
+    if size < LEAST_HELD:
+        raise argparse.ArgumentTypeError(f"{text!r}: write a size such as 64MiB or 2GiB, at least 1MiB")
+    return size
 
 
 def add_view(parser: argparse.ArgumentParser) -> None:

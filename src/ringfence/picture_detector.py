@@ -172,6 +172,12 @@ class PictureDetector(Signed):
         """Return how anomalous each picture is, (n,) float64; higher = more anomalous."""
         return self._pooled(self.row_scores(X))
 
+    def iter_scores(self, X: Any, pictures: int = 256) -> Iterator[Scores]:
+        """Yield the scores of `anomaly_score`, those of some pictures at a time, in their order."""
+        rows = self._received(X)
+        for start in range(0, len(rows.pictures), pictures):
+            yield self._pooled(self._row_scores(rows, range(start, min(start + pictures, len(rows.pictures)))))
+
     @property
     def history_(self) -> list[dict[str, Any]]:
         """Losses of the detector of rows."""

@@ -100,7 +100,12 @@ class Preprocess:
 
     @classmethod
     def fit(
-        cls, x: Rows, scale: str, names: Sequence[str] | None = None, heads: tuple[tuple[int, int], ...] = ()
+        cls,
+        x: Rows,
+        scale: str,
+        names: Sequence[str] | None = None,
+        heads: tuple[tuple[int, int], ...] = (),
+        moments: tuple[Rows, Rows] | None = None,
     ) -> "Preprocess":
         """Measure shift and width on the training rows.
 
@@ -114,6 +119,8 @@ class Preprocess:
             Of the columns, for warnings; they are counted from 0 where there are none.
         heads
             See `Preprocess.heads`.
+        moments
+            Mean and standard deviation of each column, where `x` is but a part of the rows.
         """
         given = x.shape[1:]
         x = _channels(x)
@@ -121,7 +128,7 @@ class Preprocess:
         if name not in SCALES:
             raise InvalidParameter(unknown_name("scale", scale, [*SCALES, "auto"]))
         with np.errstate(over="ignore", invalid="ignore"):
-            shift, width = SCALES[name](x)
+            shift, width = moments if moments and name == "standard" else SCALES[name](x)
         if not (np.isfinite(shift).all() and np.isfinite(width).all()):
             raise InvalidData(f"X holds values too large to scale: up to {np.abs(x).max():.3g}; divide them")
         if x.ndim == 2:

@@ -8,19 +8,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .data import CATALOG, Loaded, built_in, load_file
+from .blocks import HELD, Blocks
+from .data import CATALOG, Loaded, built_in, load_file, open_shards
 from .data.header import channels_of, read_header
+from .data.labels import LABEL_NAMES, as_anomaly
 from .data.picture_files import PictureFiles
 from .data.pictures import PictureFile, read_picture_folder
 from .data.scan import SUFFIXES
-from .exceptions import InvalidData, InvalidParameter, unknown_name
+from .data.shards import SHARDS, ParquetShards, is_sharded
+from .exceptions import InvalidData, InvalidParameter, RingfenceError, unknown_name
 from .frame import Frame, missing
 from .holdout import sides
 from .kinds import as_categories
 from .pictures import Pictures
 from .splits import CALIBRATE, PARTS, SKIP, TEST, TRAIN, Parts, check_groups, read_split
 
-Rows = NDArray[Any] | Frame | Pictures
+Rows = NDArray[Any] | Frame | Pictures | Blocks
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,9 @@ class Reading:
         Of the split of a known set.
     scoring
         Whether rows are only to be scored: then labels need not hold the normal one.
+    memory
+        Bytes that rows held at a time may take: Parquet and npy files that take more as numbers are left on disk, to be
+        read block by block. None reads every file whole.
     """
 
     data_dir: str | None = None
@@ -65,6 +71,7 @@ class Reading:
     workers: int = 2
     seed: int = 0
     scoring: bool = False
+    memory: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +81,7 @@ class Source:
     Attributes
     ----------
     rows
-        An array, a frame, or pictures.
+        An array, a frame, pictures, or blocks on disk.
     names
         What rows are called: their numbers from 0, or the names of pictures.
     parts
@@ -103,14 +110,19 @@ class Source:
 
     def take(self, *parts: str) -> Rows:
         """Return the rows of some parts."""
-        index = np.flatnonzero(np.isin(self.parts, parts))
-        if isinstance(self.rows, Pictures | Frame):
-            return self.rows if len(index) == len(self) else self.rows.take(index)
-        return self.rows[index]
+        if len(index := self.numbers(*parts)) == len(self):
+            return self.rows
+        return self.rows[index] if isinstance(self.rows, np.ndarray) else self.rows.take(np.asarray(index))
 
     def of(self, values: NDArray[Any] | None, *parts: str) -> Any:
         """Return a value for each row of some parts; None stays None."""
-        return None if values is None else values[np.isin(self.parts, parts)]
+        return None if values is None else values[np.asarray(self.numbers(*parts))]
+
+    def numbers(self, *parts: str) -> Sequence[int] | NDArray[np.int64]:
+        """Return the numbers of the rows of some parts, ascending."""
+        if len(self) and self.parts.strides == (0,):  # one part for all
+            return range(len(self) if self.parts[0] in parts else 0)
+        return np.flatnonzero(np.isin(self.parts, parts))
 
     def calibrated(self, share: float, rng: Any) -> "Source":
         """Keep a share of the training rows out for the cut, whole groups where there are some."""
@@ -141,6 +153,10 @@ class Source:
         said += f", and {int(odd.sum()):,} labelled anomalies" if odd.any() else ""
         return replace(self, parts=parts, why={**self.why, TEST: said})
 
+    def counts(self) -> dict[str, int]:
+        """How many rows are for what, parts without rows left out."""
+        return {part: count for part in PARTS if (count := len(self.numbers(part)))}
+
     def said(self) -> list[str]:
         """Say in lines how many rows are for what, and why."""
         told = {
@@ -149,7 +165,7 @@ class Source:
             TEST: ("row does not train", "rows do not train"),
             SKIP: ("row is left out", "rows are left out"),
         }
-        counts = {part: int((self.parts == part).sum()) for part in PARTS}
+        counts = {part: len(self.numbers(part)) for part in PARTS}
         return [
             f"{counts[part]:,} {told[part][counts[part] > 1]}: {self.why.get(part, 'as the split says')}"
             for part in PARTS
@@ -175,6 +191,8 @@ def source_of(data: str, reading: Reading) -> Source:
     name = data.partition(":")[0]
     if name in CATALOG:
         source = _known(data, reading)
+    elif is_sharded(Path(data).expanduser()):
+        source = _shards(data, reading)
     elif Path(data).expanduser().is_dir():
         source = _folder(Path(data).expanduser(), reading)
     elif Path(data).suffix.lower() in SUFFIXES:
@@ -207,8 +225,33 @@ def _known(data: str, reading: Reading) -> Source:
     return Source(table, f"{name} case {case}", names, parts, dict.fromkeys(PARTS, said), anomaly)
 
 
+@dataclass(frozen=True)
+class Numbers(Sequence[str]):
+    """The names of so many rows: their numbers from 0."""
+
+    rows: int
+
+    def __len__(self) -> int:
+        return self.rows
+
+    def __getitem__(self, at: Any) -> Any:
+        numbers = range(self.rows)[at]
+        return list(map(str, numbers)) if isinstance(at, slice) else str(numbers)
+
+
 def _file(data: str, reading: Reading) -> Source:
-    loaded = _loaded(data, reading)
+    path = Path(data).expanduser()
+    if reading.memory is not None and path.suffix.lower() in SHARDS:
+        try:
+            small = open_shards(path, reading.label, text=LABEL_NAMES, memory=reading.memory).small
+        except RingfenceError:
+            small = True  # the reader of whole files says what is wrong
+        if not small:
+            return _shards(data, reading)
+    return _table(_loaded(data, reading), data, reading)
+
+
+def _table(loaded: Loaded, data: str, reading: Reading) -> Source:
     rows, groups = loaded.x, None
     if isinstance(rows, Frame) and reading.known:  # of a model: what the user leaves out now was perhaps not there then
         left_out = [name for name, kind in reading.kinds.items() if kind == "skip" and name in rows]
@@ -217,20 +260,58 @@ def _file(data: str, reading: Reading) -> Source:
         if not isinstance(rows, Frame) or reading.group not in rows:
             known = rows if isinstance(rows, Frame) else []
             raise InvalidParameter(f"'{data}': {unknown_name('group column', reading.group, known)}")
-        groups, rows = rows[reading.group], rows.without(reading.group)
-        if missing(groups).any():
-            at = int(np.argmax(missing(groups)))
-            raise InvalidData(f"'{data}': row {at + 1} has no group in '{reading.group}'")
-        groups = as_categories(reading.group, groups)
-    names = [str(at) for at in range(rows.rows if isinstance(rows, Frame) else len(rows))]
-    parts, why = np.full(len(names), TRAIN, dtype="<U9"), {TRAIN: "every row of the file"}
-    if loaded.labels is not None:
-        parts[loaded.labels] = SKIP
-        why = {
-            TRAIN: f"'{reading.label}' is '{reading.normal}', which means normal",
-            SKIP: f"'{reading.label}' is not '{reading.normal}', so they are anomalies",
-        }
+        groups, rows = _groups(data, reading.group, rows[reading.group]), rows.without(reading.group)
+    names = Numbers(rows.rows if isinstance(rows, Frame) else len(rows))
+    parts, why = _labelled(loaded.labels, len(names), reading)
     return Source(rows, loaded.name, names, parts, why, loaded.labels, groups, loaded.notes)
+
+
+def _shards(data: str, reading: Reading) -> Source:
+    """A file or a folder of files of one table, left on disk unless it is small."""
+    path, text = Path(data).expanduser(), () if reading.group is None else (reading.group,)
+    if reading.label is None and reading.normal is not None:
+        raise InvalidParameter(f"normal is '{reading.normal}' but no label column is named: add --label NAME")
+    memory = HELD if reading.memory is None else reading.memory
+    try:
+        blocks = open_shards(path, reading.label, {**reading.known, **reading.kinds}, text, memory)
+    except InvalidParameter:  # perhaps the model knows of a column that is not there: it says so better
+        blocks = open_shards(path, reading.label, reading.kinds, text, memory)
+    labels, groups = None, None
+    if isinstance(blocks, ParquetShards):
+        if reading.label is not None and not (reading.normal is None and reading.scoring):
+            values = blocks.column(reading.label)
+            labels = as_anomaly(values, reading.label, reading.normal, path, must_occur=not reading.scoring)
+        if reading.group is not None:
+            groups = _groups(data, reading.group, blocks.column(reading.group))
+        left_out = [name for name, kind in reading.kinds.items() if kind == "skip"] if reading.known else []
+        blocks = blocks.only([name for name in blocks.names if name not in left_out])
+    elif reading.group is not None:
+        raise InvalidParameter(f"'{data}': {unknown_name('group column', reading.group, [])}")
+    if blocks.small or reading.memory is None:
+        table = Loaded(blocks.whole(), None, labels, path.name)
+        made = _table(table, data, replace(reading, group=None, known={}))
+        return replace(made, groups=groups)
+    parts, why = _labelled(labels, len(blocks), reading)
+    return Source(blocks, path.name, Numbers(len(blocks)), parts, why, labels, groups)
+
+
+def _labelled(labels: NDArray[np.bool_] | None, count: int, reading: Reading) -> tuple[Parts, dict[str, str]]:
+    """What the rows of a file are for, and why."""
+    if labels is None:
+        return np.broadcast_to(np.array(TRAIN, dtype="<U9"), count), {TRAIN: "every row of the file"}
+    parts = np.full(count, TRAIN, dtype="<U9")
+    parts[labels] = SKIP
+    return parts, {
+        TRAIN: f"'{reading.label}' is '{reading.normal}', which means normal",
+        SKIP: f"'{reading.label}' is not '{reading.normal}', so they are anomalies",
+    }
+
+
+def _groups(data: str, name: str, values: NDArray[Any]) -> NDArray[Any]:
+    """The group of each row as text; none may lack."""
+    if missing(values).any():
+        raise InvalidData(f"'{data}': row {int(np.argmax(missing(values))) + 1} has no group in '{name}'")
+    return as_categories(name, values)
 
 
 def _loaded(data: str, reading: Reading) -> Loaded:

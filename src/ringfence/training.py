@@ -167,15 +167,16 @@ class Run:
 
     def shuffle(self) -> None:
         """Draw the epoch's order of rows: a pure function of seed, stage, epoch, member and player."""
-        n = len(self.game.rows)
         own = [i for i, s in enumerate(self.seats) if s.player.own_rows]
-        self.orders = {
-            i: [
-                torch.randperm(n, generator=stream(seed, ORDER, self.stage, self.epoch, i + 1))
-                for seed in self.game.seeds
-            ]
-            for i in (-1, *own)
-        }
+        self.orders = {i: [self._order(seed, i + 1) for seed in self.game.seeds] for i in (-1, *own)}
+
+    def _order(self, seed: int, player: int) -> Tensor:
+        """One order of rows, (n,); rows on disk say which of them come together, the same for members and players."""
+        rows, rng = self.game.rows, stream(seed, ORDER, self.stage, self.epoch, player)
+        if isinstance(rows, Tensor):
+            return torch.randperm(len(rows), generator=rng)
+        order: Tensor = rows.order(rng, stream(0, ORDER, self.stage, self.epoch))
+        return order
 
     def rows(self, order: int, start: int, stop: int) -> Tensor:
         """Rows of one batch, (k·b, …), member-major."""

@@ -1,7 +1,7 @@
 """What the commands do, as functions: fit a model on named data, score with it, run the demo."""
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from .benchmark import Setting, plan, run
 from .benchmark.job import QUICK_LR, QUICK_STEPS
+from .blocks import Blocks
 from .columns import UnseenValues
 from .configure import detector_for
 from .data import CATALOG
@@ -19,18 +20,19 @@ from .exceptions import InvalidData, InvalidParameter, TrainingDiverged
 from .export import Exported, to_onnx
 from .frame import Frame
 from .game import ROWS, drawn_seed, stream
-from .kinds import understand
+from .kinds import Understood, understand
 from .limits import Limit, check_limits
 from .metrics import evaluate
 from .persist import load, refuse_foreign, remove, written
 from .picture_detector import PictureDetector
 from .pictures import Pictures
+from .progress import steps_bar
 from .report import write_report
 from .report.heat import write_maps
 from .sources import Reading, Source, source_of
 from .splits import CALIBRATE, PARTS, TEST, TRAIN, split_rows
 from .views import Resize, View
-from .writing import writable, write_csv
+from .writing import table_file, writable, write_csv
 
 Fitted = Detector | PictureDetector
 
@@ -43,8 +45,8 @@ class Scored:
 
     Attributes
     ----------
-    scores
-        (n,) float64 of the rows that were scored.
+    rows, flagged
+        How many rows were scored, and how many of them are anomalies by the model's cut.
     metrics
         Figures of :func:`ringfence.metrics.evaluate` at the training cut, where labels or folders tell the truth.
     unseen
@@ -52,7 +54,8 @@ class Scored:
     """
 
     fitted: Fitted
-    scores: NDArray[np.float64]
+    rows: int
+    flagged: int
     source: Source
     metrics: Mapping[str, float]
     unseen: tuple[str, ...] = ()
@@ -139,6 +142,9 @@ def fit(
         raise
     fitted.save(out)
     remove(partial)
+    if isinstance(given, Blocks) and detector.columns_ is not None:
+        for line in _in_words(detector.columns_.understood):  # nobody looked at them before
+            say(line)
     if split_out is not None:
         write_csv(split_out, split_rows(source.parts, source.names))
     return fitted, source
@@ -201,6 +207,10 @@ def _kinds_said(source: Source, detector: Detector) -> list[str]:
         columns = understand(training, detector.kinds)
     except InvalidData as error:
         raise InvalidData(f"'{source.name}': {error}") from error
+    return _in_words(columns)
+
+
+def _in_words(columns: Sequence[Understood]) -> list[str]:
     found: dict[str, list[str]] = {}
     for column in columns:
         gaps = f" ({column.missing:,} missing)" if column.missing else ""
@@ -248,7 +258,10 @@ def score(
     maps: Path | None = None,
     verbose: int = 0,
 ) -> Scored:
-    """Score DATA with a saved model and write `row, anomaly_score, is_anomaly` for every row to the CSV file `out`.
+    """Score DATA with a saved model and write `row, anomaly_score, is_anomaly` for every row to the file `out`.
+
+    It is Parquet or npy (the scores alone) where it is called so, otherwise CSV. Rows are read, scored and written
+    block by block: memory does not grow with their number, but by 9 bytes a row where their truth is known.
 
     `row` is the row's own number in DATA, counted from 0 as the rows of an array are (messages about a CSV file count
     from 1, the first row after its header), and the place among those scored where DATA are pictures. Of pictures a
@@ -264,7 +277,7 @@ def score(
         raise InvalidParameter(f"out={out}: is a folder; allowed is the name of a file")
     fitted = load(model)
     detector = fitted.detector_ if isinstance(fitted, PictureDetector) else fitted
-    detector.set_params(verbose=verbose, **({"strict": True} if reading.strict else {}))
+    detector.set_params(verbose=0, **({"strict": True} if reading.strict else {}))
     writable(out)
     source = source_of(data, _as_learned(reading, fitted, detector))
     parts = (TEST,) if (source.parts == TEST).any() else PARTS
@@ -274,26 +287,40 @@ def score(
         raise InvalidData(f"'{data}' holds {kinds[1]}, but the model in {model} was fitted on {kinds[0]}")
     if maps is not None and not isinstance(fitted, PictureDetector):
         raise InvalidParameter(f"maps={maps}: the model in {model} was not fitted on pictures")
-    try:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            scores = fitted.anomaly_score(given)
-    except InvalidData as error:
-        raise InvalidData(f"'{source.name}': {error}") from error
+    numbers, cut = source.numbers(*parts), fitted.threshold_
+    names = [source.names[at] for at in numbers] if isinstance(given, Pictures) else None
+    truth = source.of(source.anomaly, *parts)
+    kept, count, flagged = [], 0, 0
+    with (
+        table_file(out, ("row", "anomaly_score", "is_anomaly", *(("file",) if names else ())), alone=1) as add,
+        steps_bar(len(numbers), "scoring", show=bool(verbose)) as bar,
+        warnings.catch_warnings(record=True) as caught,
+    ):
+        warnings.simplefilter("always")
+        for scores in _scored(fitted, given, source.name):
+            start, count = count, count + len(scores)
+            flags = (scores > cut).astype(np.int64)
+            own = range(start, count) if names else numbers[start:count]
+            add([np.asarray(own), scores, flags, *([names[start:count]] if names else [])])
+            flagged += int(flags.sum())
+            kept += [scores] if truth is not None else []
+            bar.update(len(scores))
     for warning in caught:
         warnings.warn(warning.message, warning.category, stacklevel=2)
     unseen = tuple(str(warning.message) for warning in caught if issubclass(warning.category, UnseenValues))
-    names = [name for name, part in zip(source.names, source.parts.tolist(), strict=True) if part in parts]
-    flags = (scores > fitted.threshold_).astype(int).tolist()
-    rows: list[tuple[Any, ...]] = [("row", "anomaly_score", "is_anomaly")]
-    own = range(len(scores)) if isinstance(given, Pictures) else names
-    rows += zip(own, map(repr, scores.tolist()), flags, strict=True)
-    if isinstance(given, Pictures):
-        rows = [(*row, name) for row, name in zip(rows, ["file", *names], strict=True)]
-    write_csv(out, rows)
-    if maps is not None and isinstance(fitted, PictureDetector) and isinstance(given, Pictures):
+    if maps is not None and names and isinstance(fitted, PictureDetector) and isinstance(given, Pictures):
         write_maps(fitted, given, names, maps)
-    return Scored(fitted, scores, source, _judged(scores, fitted.threshold_, source.of(source.anomaly, *parts)), unseen)
+    figures = _judged(np.concatenate(kept), cut, truth) if kept else {}
+    return Scored(fitted, count, flagged, source, figures, unseen)
+
+
+def _scored(fitted: Fitted, given: Any, name: str) -> Iterator[NDArray[np.float64]]:
+    """Scores block by block; errors name the file."""
+    try:
+        yield from fitted.iter_scores(given)
+    except InvalidData as error:
+        # Blocks name the file among theirs.
+        raise error if isinstance(given, Blocks) else InvalidData(f"'{name}': {error}") from error
 
 
 def export(model: Path, out: Path, rows: str | None = None, *, reading: Reading = AS_IT_IS) -> Exported:

@@ -8,12 +8,15 @@ from .kdd99 import Kdd99, load_kdd99
 from .mnist import load_mnist
 from .picture_files import PictureFiles
 from .pictures import PictureFile, PictureFolder, read_picture_folder
+from .shards import NpyShards, ParquetShards, open_shards
 
 __all__ = [
     "CATALOG",
     "BuiltIn",
     "Kdd99",
     "Loaded",
+    "NpyShards",
+    "ParquetShards",
     "PictureFile",
     "PictureFiles",
     "PictureFolder",
@@ -24,6 +27,7 @@ __all__ = [
     "load_file",
     "load_kdd99",
     "load_mnist",
+    "open_shards",
     "read_picture_folder",
     "sha256_of",
 ]

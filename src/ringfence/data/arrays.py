@@ -32,7 +32,7 @@ def read_npy(path: Path, label: str | None) -> Parsed:
         x = _intact(lambda: np.load(stream, allow_pickle=False), path)
     if isinstance(x, np.lib.npyio.NpzFile):
         raise InvalidData(f"'{path}' is an archive of arrays: call it .npz")
-    return Parsed(_features(x, path), None)
+    return Parsed(checked_features(x, path), None)
 
 
 def read_npz(path: Path, label: str | None) -> Parsed:
@@ -57,7 +57,7 @@ def read_npz(path: Path, label: str | None) -> Parsed:
             raise InvalidData(
                 f"'{path}' has no array x; it has {', '.join(archive.files) or 'none at all'}: call one x"
             )
-        x = _features(_intact(lambda: archive[chosen], path), path)
+        x = checked_features(_intact(lambda: archive[chosen], path), path)
         truth = None if label is None else _intact(lambda: archive[label], path)
     if truth is not None:
         if truth.dtype.kind not in _LABEL_KINDS or truth.size != len(x):
@@ -80,8 +80,11 @@ def _intact(read: Callable[[], Any], path: Path) -> Any:
         ) from error
 
 
-def _features(x: np.ndarray, path: Path) -> np.ndarray:
-    """Return an array of numbers with rows, or refuse it: infinite ones, and missing ones in pictures and signals."""
+def checked_features(x: np.ndarray, path: Path, first: int = 0) -> np.ndarray:
+    """Return an array of numbers with rows, or refuse it: infinite ones, and missing ones in pictures and signals.
+
+    `first` is the number of its first row in the file, from 0.
+    """
     if x.dtype.kind not in "buif":
         raise InvalidData(f"'{path}' holds {x.dtype}: numbers are needed")
     if x.ndim == 0 or x.size == 0:
@@ -89,8 +92,10 @@ def _features(x: np.ndarray, path: Path) -> np.ndarray:
     finite = ~np.isinf(x) if x.ndim == 2 else np.isfinite(x)
     if not finite.all():
         place = [int(i) for i in np.unravel_index(int(np.argmin(finite)), x.shape)]
+        found = x[tuple(place)]
+        place[0] += first
         where = ", ".join(
             f"{axis} {i + 1}" for axis, i in zip(("row", "column", *["axis"] * x.ndim), place, strict=False)
         )
-        raise InvalidData(f"'{path}': {where} is {x[tuple(place)]}, not a finite number")
+        raise InvalidData(f"'{path}': {where} is {found}, not a finite number")
     return x

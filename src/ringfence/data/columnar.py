@@ -45,7 +45,7 @@ def read_parquet(
     MissingExtra
         If pyarrow is not installed.
     """
-    pa = _pyarrow(path)
+    pa = needs_pyarrow(path)
 
     def read(stream: BinaryIO) -> Any:
         import pyarrow.parquet as pq
@@ -59,7 +59,7 @@ def read_arrow(
     path: Path, label: str | None, kinds: Mapping[str, str] | None = None, text: Collection[str] = ()
 ) -> Parsed:
     """Read an Arrow file or stream (Feather version 2 is the former); for the rest see :func:`read_parquet`."""
-    pa = _pyarrow(path)
+    pa = needs_pyarrow(path)
 
     def read(stream: BinaryIO) -> Any:
         begin = stream.read(len(_ARROW_FILE))
@@ -70,7 +70,8 @@ def read_arrow(
     return _parsed(pa, _intact(read, path), path, label, kinds or {}, text)
 
 
-def _pyarrow(path: Path) -> ModuleType:
+def needs_pyarrow(path: Path) -> ModuleType:
+    """Import pyarrow, or say what is to be installed."""
     try:
         import pyarrow
     except ImportError as error:
@@ -93,7 +94,20 @@ def _parsed(
     pa: ModuleType, table: Any, path: Path, label: str | None, kinds: Mapping[str, str], text: Collection[str]
 ) -> Parsed:
     """Split a table of Arrow into features and labels."""
-    names = tuple(table.column_names)
+    label = checked_names(tuple(table.column_names), label, path, kinds, text)
+    if table.num_rows == 0:
+        raise InvalidData(f"'{path}' has no rows")
+    columns = read_columns(pa, table, path)
+    truth = None if label is None else raw_labels(columns.pop(label))
+    check_finite(columns, path)
+    columns |= {name: as_categories(name, columns[name]) for name in text if name in columns}
+    return Parsed(Frame(columns), truth)
+
+
+def checked_names(
+    names: tuple[str, ...], label: str | None, path: Path, kinds: Mapping[str, str], text: Collection[str]
+) -> str | None:
+    """Return the label's name after checking the names of a file's columns; errors as in :func:`read_parquet`."""
     twice = next((name for j, name in enumerate(names) if name in names[:j]), None)
     if twice is not None:
         raise InvalidData(f"'{path}' has two columns '{twice}'")
@@ -102,22 +116,28 @@ def _parsed(
         raise InvalidData(f"'{path}': column '{index}' is an index of pandas; leave it out: to_parquet(index=False)")
     label = claimed(names, label, path, settled={*kinds, *text})
     check_kinds(kinds, names, path)
-    if table.num_rows == 0:
-        raise InvalidData(f"'{path}' has no rows")
     if names == (label,):
         raise InvalidData(f"'{path}' has no column but the label '{label}'")
-    columns = {name: _values(pa, table.column(name), f"'{path}': column '{name}'") for name in names}
-    truth = None if label is None else _labels(columns.pop(label))
+    return label
+
+
+def read_columns(pa: ModuleType, table: Any, path: Path) -> dict[str, NDArray[Any]]:
+    """Return the columns of an Arrow table as a frame keeps them."""
+    return {name: _values(pa, table.column(name), f"'{path}': column '{name}'") for name in table.column_names}
+
+
+def check_finite(columns: Mapping[str, NDArray[Any]], path: Path, first: int = 0) -> None:
+    """Refuse an infinite number; `first` is the number of the first row in its file, from 0."""
     for name, values in columns.items():
         infinite = np.isinf(values) if values.dtype.kind == "f" else np.zeros(0, dtype=bool)
         if infinite.any():
             row = int(np.argmax(infinite))
-            raise InvalidData(f"'{path}': row {row + 1}, column '{name}' is '{values[row]}', not a finite number")
-    columns |= {name: as_categories(name, columns[name]) for name in text if name in columns}
-    return Parsed(Frame(columns), truth)
+            raise InvalidData(
+                f"'{path}': row {first + row + 1}, column '{name}' is '{values[row]}', not a finite number"
+            )
 
 
-def _labels(values: NDArray[Any]) -> NDArray[Any]:
+def raw_labels(values: NDArray[Any]) -> NDArray[Any]:
     """Return labels as `as_anomaly` takes them: text, missing ones empty, if they are no plain numbers."""
     if values.dtype.kind in "bif":
         return values
