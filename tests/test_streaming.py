@@ -138,7 +138,10 @@ def test_a_file_that_fits_is_fitted_as_in_memory_to_the_bit(numbers: Detector, f
 
 
 @pytest.mark.filterwarnings("ignore::ringfence.intake.ColumnsLeftOut")
-def test_columns_of_blocks_are_learned_as_those_of_the_whole(worded: Detector, folder: Path) -> None:
+def test_columns_of_blocks_are_learned_as_those_of_the_whole(
+    worded: Detector, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ringfence.survey.LEAST_SAMPLED", ROWS)
     fitted = quick().fit(large(folder / "words.parquet"))
     assert fitted.columns_ == worded.columns_
     np.testing.assert_allclose(fitted.preprocess_.shift, worded.preprocess_.shift, rtol=1e-12)
@@ -150,6 +153,7 @@ def test_columns_of_blocks_are_learned_as_those_of_the_whole(worded: Detector, f
 def test_a_word_and_a_gap_outside_of_the_sample_are_learned(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("ringfence.survey.LEAST_SAMPLED", 100)
     monkeypatch.setattr("ringfence.survey.SAMPLED", 100)
     table = pq.read_table(folder / "words.parquet")
     mode, first = WORDS.copy(), X[:, 0].copy()
