@@ -34,7 +34,7 @@ from .game import INIT, NOISE, PRIORS, ROWS, Game, Nets, Optim, Stage, drawn_see
 from .generative import Generative
 from .holdout import rows_in, seen_of, sides, some
 from .intake import encoded, learned, received, tell
-from .lazy import LazyRows, ScaledRows
+from .lazy import LazyRows, ScaledArray, ScaledRows
 from .limits import Flag, LayerTables, Limit, OneOf, Rule, Seed, Words, check_limits, check_shape
 from .members import Member, MemberStopped, finite, mean_parts, seeds_of, side_by_side, state_of
 from .networks import INITIALISERS, Family, Maker, family_for
@@ -467,7 +467,7 @@ class Detector(Generative, Signed):
 
         def work(rows: Tensor) -> dict[str, Tensor]:
             parts = [self.score_parts(member.nets, rows) for member in self.members_]
-            return {f"{at} {name}": part.double() for at, each in enumerate(parts) for name, part in each.items()}
+            return {f"{at} {name}": part for at, each in enumerate(parts) for name, part in each.items()}
 
         found: list[dict[str, Scores]] = [{} for _ in self.members_]
         for key, values in self._by_chunks(x, work).items():
@@ -519,8 +519,8 @@ class Detector(Generative, Signed):
         return (own, *(state_of(self.seed_, number) for number in range(1, count)))
 
     def _by_chunks(self, x: NDArray[Any] | LazyRows, fn: Callable[[Tensor], dict[str, Tensor]]) -> dict[str, Scores]:
-        rows: Any = ScaledRows(x, self.preprocess_, self._device) if isinstance(x, LazyRows) else None
-        found = self._chunked(self.preprocess_.tensor(x) if rows is None else rows, fn)  # type: ignore[arg-type]
+        prepared, lazily = self.preprocess_, isinstance(x, LazyRows)
+        found = self._chunked(ScaledRows(x, prepared, self._device) if lazily else ScaledArray(x, prepared), fn)  # type: ignore[arg-type]
         return {k: v.double().numpy() for k, v in found.items()}
 
     def _chunked(self, rows: Any, fn: Callable[[Tensor], dict[str, Tensor]]) -> dict[str, Tensor]:

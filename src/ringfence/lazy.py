@@ -149,3 +149,17 @@ class ScaledRows:
     def __getitem__(self, where: slice) -> Tensor:
         made: Any = self.rows.read(np.arange(*where.indices(len(self.rows))))
         return self.preprocess.tensor(made).to(self.device)
+
+
+@dataclass(frozen=True)
+class ScaledArray:
+    """An array as the networks see it, chunk by chunk: each is scored while it is at hand, and none is kept."""
+
+    x: NDArray[Any]
+    preprocess: Preprocess
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __getitem__(self, where: slice) -> Tensor:
+        return self.preprocess.tensor(self.x[where])

@@ -14,7 +14,7 @@ from torch import Tensor
 from .exceptions import InvalidData, InvalidParameter, unknown_name
 
 Rows = NDArray[np.float64]
-PIECE = 4096
+PIECE = 512
 
 
 class ConstantColumns(UserWarning):
@@ -148,15 +148,17 @@ class Preprocess:
     def tensor(self, x: Rows) -> Tensor:
         """Scaled rows, (n, *shape) float32."""
         x = _channels(x)
-        scaled = np.empty(x.shape, np.float32)
+        scaled = torch.empty(x.shape)
+        held = scaled.numpy()
         # The networks compute in float32; what does not fit is as far out as can be said.
         limit = float(np.finfo(np.float32).max) ** 0.25
         with np.errstate(over="ignore"):
-            for start in range(0, len(x), PIECE):  # float64 in between, a few rows at a time
-                part = x[start : start + PIECE].astype(np.float64)
-                part = (part - self.shift) / self.width if self.knots is None else self._ranked(part, self.knots)
-                scaled[start : start + PIECE] = np.clip(part, -limit, limit)
-        return torch.from_numpy(scaled)
+            for start in range(0, len(x), PIECE):  # float64 in between, as many rows as a processor keeps at hand
+                part = np.subtract(x[start : start + PIECE], self.shift if self.knots is None else 0, dtype=np.float64)
+                part = np.divide(part, self.width, out=part) if self.knots is None else self._ranked(part, self.knots)
+                held[start : start + PIECE] = part
+                scaled[start : start + PIECE].clamp_(-limit, limit)
+        return scaled
 
     def rows(self, t: Tensor) -> Rows:
         """Rows in the user's units and shape: the inverse of `tensor`."""
