@@ -12,6 +12,9 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 
+BETAS = (0.5, 0.999)
+
+
 class PairDiscriminator(nn.Module):
     """D(x, z) of EGBAD's KDD99 tables: a branch for x, one for z, joined."""
 
@@ -61,7 +64,7 @@ def egbad(
     """
     averaged = [copy.deepcopy(net) for net in networks]
     generator, encoder, discriminator = networks
-    of_d, of_g, of_e = (torch.optim.Adam(net.parameters(), lr=lr, betas=(0.5, 0.999))
+    of_d, of_g, of_e = (torch.optim.Adam(net.parameters(), lr=lr, betas=BETAS)
                         for net in (discriminator, generator, encoder))  # fmt: skip
     criterion = nn.BCEWithLogitsLoss()
     history: dict[str, list[float]] = {"d": [], "g": [], "e": []}

@@ -229,6 +229,7 @@ class Game:
     ema_warmup: bool
     seeds: tuple[int, ...]
     device: str = "cpu"
+    precision: str = "float32"
 
     def __post_init__(self) -> None:
         if self.prior not in PRIORS:

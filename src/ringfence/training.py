@@ -7,6 +7,7 @@ bits. The loop knows no method, no kind of data and no label.
 import copy
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -183,6 +184,12 @@ class Run:
         index = torch.cat([o[start:stop] for o in self.orders[order]]).to(self.game.rows.device)
         return self.game.rows.index_select(0, index)
 
+    def products(self) -> AbstractContextManager[Any]:
+        """How a loss computes its products: in float32, or in bfloat16 from float32 weights."""
+        if self.game.precision == "float32":
+            return nullcontext()
+        return torch.autocast(torch.device(self.game.device).type, torch.bfloat16)
+
     def share(self, term: Tensor) -> Tensor:
         """The slope of a term's batch means, one over the rows of a member, for each of its values."""
         key = (term.shape, term.dtype)
@@ -323,7 +330,8 @@ def move(run: Run, seat: Seat, batch: Batch) -> None:
     """One update of one player."""
     player = seat.player
     seat.stand()
-    terms = player.loss(run.nets, batch)
+    with run.products():
+        terms = player.loss(run.nets, batch)
     values = list(terms.values())
     # The loss is the sum over terms and members of batch means, so that a member's gradient is what it would be alone.
     # Its slope is handed to the terms as it is: a graph of means would cost more than it says.

@@ -59,7 +59,7 @@ class Products(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
         """Slopes by rows, weights and biases, which have slopes themselves."""
-        rows, weight = ctx.saved_tensors
+        rows, weight = (t.to(slope.dtype) for t in ctx.saved_tensors)
         by_rows, by_weight, by_bias = ctx.needs_input_grad
         return (
             torch.bmm(slope, weight) if by_rows else None,
@@ -109,12 +109,14 @@ class Conv2d(nn.Module):
         left, right, top, bottom = self.padding
         even = left == right and top == bottom
         weight = self.weight if self.norm is None else self.norm(self.weight)
-        if x.shape[1] == 1:
+        low = reduced(x)
+        if x.shape[1] == 1 and not low:
             return self._columns(x if even else F.pad(x, self.padding), (top, left) if even else (0, 0), weight)
         if self.members > 1:
             x = beside(x, self.members)
+        x = x if even else F.pad(x, self.padding)
         out = F.conv2d(
-            x if even else F.pad(x, self.padding),
+            x.contiguous(memory_format=torch.channels_last) if low else x,
             weight.flatten(0, 1),
             None if self.bias is None else self.bias.flatten(),
             stride=self.stride,
@@ -162,12 +164,13 @@ class ConvTranspose2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (k·b, in, h, w) to (k·b, out, *size_out)."""
-        if self.weight.shape[2] == 1:
+        low = reduced(x)
+        if self.weight.shape[2] == 1 and not low:
             return self._columns(x)
         if self.members > 1:
             x = beside(x, self.members)
         out = F.conv_transpose2d(
-            x,
+            x.contiguous(memory_format=torch.channels_last) if low else x,
             self.weight.flatten(0, 1),
             None if self.bias is None else self.bias.flatten(),
             stride=self.stride,
@@ -200,6 +203,11 @@ class ConvTranspose2d(nn.Module):
             return out
         bias = self.bias if self.members == 1 else self.bias.repeat_interleave(len(x) // self.members, 0)
         return out + bias[:, :, None, None]
+
+
+def reduced(x: Tensor) -> bool:
+    """Whether products are in bfloat16 just now; the kernels of convolutions then want channels last."""
+    return torch.is_autocast_enabled(x.device.type)
 
 
 LANE = 16

@@ -188,6 +188,8 @@ class Network(nn.Module):
         """Run the chain; a hook on one of its layers is not called, as that would cost more than some layers do."""
         for layer in self.layers:
             x = layer.forward(x)
+        if x.dtype is torch.bfloat16:
+            x = x.float()  # losses are in float32 whatever the products were in
         return x
 
 
