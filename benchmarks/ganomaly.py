@@ -1,4 +1,4 @@
-"""GANomaly's networks for 32×32 images with one channel, as the released code has them and as a textbook writes them."""
+"""GANomaly on 32×32 images with one channel: networks of the released code, and a loop as a textbook writes it."""
 
 import copy
 from collections.abc import Iterable, Iterator, Mapping

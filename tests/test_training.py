@@ -274,6 +274,35 @@ def test_others_use_batch_statistics_or_their_running_ones_as_the_player_says() 
     assert (norm.running_mean.item(), norm.running_var.item()) == (0, 1)
 
 
+# ---- precision ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("members", [1, 2])
+def test_products_are_in_bfloat16_and_weights_losses_and_scores_in_float32(members: int) -> None:
+    images = np.random.default_rng(0).random((24, 16, 16), dtype=np.float32)
+    det = EGBAD(epochs=2, batch_size=8, latent_dim=4, random_state=0, members=members, precision="bfloat16")
+    seen: list[tuple[torch.dtype, torch.dtype]] = []
+    judge = det.discriminator_loss
+
+    def watched(nets: Any, batch: Batch) -> dict[str, Tensor]:
+        z = nets.encoder(batch.x)
+        seen.append((nets.encoder.layers[0](batch.x).dtype, z.dtype))
+        terms = judge(nets, batch)
+        assert {t.dtype for t in terms.values()} == {torch.float32}
+        return terms
+
+    det.discriminator_loss = watched  # type: ignore[method-assign]
+    det.fit(images)
+    assert set(seen) == {(torch.bfloat16, torch.float32)}
+    assert {t.dtype for t in det.nets_.state_dict().values()} == {torch.float32}
+    # bfloat16 has 8 bits: scores of weights that were trained with it are no coarser than others.
+    parts = det.parts(images)["residual"]
+    assert len({float(v) for v in parts}) == len(parts)
+    np.testing.assert_array_equal(det.anomaly_score(images[3:5]), det.anomaly_score(images)[3:5])
+    plain = EGBAD(epochs=2, batch_size=8, latent_dim=4, random_state=0, members=members).fit(images)
+    np.testing.assert_allclose(det.parts(images)["residual"], plain.parts(images)["residual"], rtol=0.2)
+
+
 # ---- optimisers ---------------------------------------------------------------------------------------------------
 
 

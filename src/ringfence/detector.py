@@ -101,8 +101,9 @@ class Detector(Generative, Signed):
     device
         "auto" (a GPU where there is one), "cpu" or "cuda".
     precision
-        Of the products while training: "float32", or "bfloat16", which is faster where the processor has instructions for
-        it (AVX-512 BF16, AMX, GPUs) and slower elsewhere. Weights, sums, losses and all of scoring stay in float32.
+        Of the products while training: "float32", or "bfloat16", which is faster for convolutions where the processor
+        has instructions for it (AVX-512 BF16, AMX, GPUs) and slower elsewhere. Weights, losses and all of scoring stay
+        in float32.
     verbose
         0 is silent, 1 shows a progress bar on whatever takes longer than a second.
 

@@ -109,14 +109,12 @@ class Conv2d(nn.Module):
         left, right, top, bottom = self.padding
         even = left == right and top == bottom
         weight = self.weight if self.norm is None else self.norm(self.weight)
-        low = reduced(x)
-        if x.shape[1] == 1 and not low:
+        if x.shape[1] == 1:
             return self._columns(x if even else F.pad(x, self.padding), (top, left) if even else (0, 0), weight)
         if self.members > 1:
             x = beside(x, self.members)
-        x = x if even else F.pad(x, self.padding)
         out = F.conv2d(
-            x.contiguous(memory_format=torch.channels_last) if low else x,
+            laid(x if even else F.pad(x, self.padding)),
             weight.flatten(0, 1),
             None if self.bias is None else self.bias.flatten(),
             stride=self.stride,
@@ -164,13 +162,12 @@ class ConvTranspose2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (k·b, in, h, w) to (k·b, out, *size_out)."""
-        low = reduced(x)
-        if self.weight.shape[2] == 1 and not low:
+        if self.weight.shape[2] == 1:
             return self._columns(x)
         if self.members > 1:
             x = beside(x, self.members)
         out = F.conv_transpose2d(
-            x.contiguous(memory_format=torch.channels_last) if low else x,
+            laid(x),
             self.weight.flatten(0, 1),
             None if self.bias is None else self.bias.flatten(),
             stride=self.stride,
@@ -205,9 +202,9 @@ class ConvTranspose2d(nn.Module):
         return out + bias[:, :, None, None]
 
 
-def reduced(x: Tensor) -> bool:
-    """Whether products are in bfloat16 just now; the kernels of convolutions then want channels last."""
-    return torch.is_autocast_enabled(x.device.type)
+def laid(x: Tensor) -> Tensor:
+    """Images as the kernels of convolutions want them: channels last where products are in bfloat16 just now."""
+    return x.contiguous(memory_format=torch.channels_last) if torch.is_autocast_enabled(x.device.type) else x
 
 
 LANE = 16
