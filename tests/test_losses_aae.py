@@ -120,6 +120,6 @@ def test_the_part_of_every_prior(prior: str, expected: list[float]) -> None:
 def test_codes_of_an_adversarial_autoencoder_come_to_follow_the_prior(prior: str, spread: float) -> None:
     # Left to the reconstruction alone they end at a mean of (−.4, −.05) and deviations of 1.1.
     rows = torch.randn(256, 2, generator=stream(0)).numpy() @ np.array([[1.0, 0.5, -1.0], [0.0, 1.0, 2.0]])
-    codes = AAE(latent_dim=2, prior=prior, random_state=0, epochs=60).fit(rows).encode(rows)
+    codes = AAE(latent_dim=2, prior=prior, random_state=0, epochs=60, lr=3e-4).fit(rows).encode(rows)
     assert (abs(codes.mean(0)) < 0.15).all()
     assert (abs(codes.std(0) / spread - 1) < 0.25).all()

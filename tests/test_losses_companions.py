@@ -132,7 +132,7 @@ def test_draws_of_a_vae_are_those_of_its_seed_and_stay_as_they_are() -> None:
 # ---- Deep SVDD ----------------------------------------------------------------------------------------------------
 
 
-def sphere(centre: list[float], radius_squared: float = 0.0) -> Any:
+def sphere(centre: list[Any], radius_squared: float = 0.0) -> Any:
     """φ(x) = x about a centre."""
     held = SimpleNamespace(centre=torch.tensor(centre), radius_squared=torch.tensor(radius_squared))
     return SimpleNamespace(encoder=nn.Identity(), sphere=held)
@@ -171,7 +171,7 @@ def test_the_radius_is_held_still_while_the_network_learns() -> None:
 
 def test_the_radius_is_each_members_own() -> None:
     two = replace(batch([[0.0], [1.0], [0.0], [10.0]], members=2), progress=1.0)
-    found = DeepSVDD(objective="soft_boundary", nu=0.5).loss(sphere([0.0]), two)
+    found = DeepSVDD(objective="soft_boundary", nu=0.5).loss(sphere([[0.0], [0.0]]), two)
     assert values(found["radius"]) == [1, 1, 100, 100]
 
 

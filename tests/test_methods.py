@@ -94,7 +94,7 @@ BRIEF: dict[str, dict[str, Any]] = {
     "dagmm": {"joint": False, "components": 1},
     "dsebm": {},
     "deepsvdd": {},
-    "egbad": {},
+    "egbad": {"batch_size": 32},
     "fanogan": {},
     "fencegan": {},
     "minlgan": {},

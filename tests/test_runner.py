@@ -115,7 +115,7 @@ def test_a_record_tells_fitting_and_scoring_apart(job: Job, monkeypatch: pytest.
 
     monkeypatch.setattr("time.process_time", lambda: clock[0])
     for owner, name, seconds in (
-        (GAN, "fit", 3.0), (GAN, "fit_untrained", 3.0), (GAN, "parts", 0.25),
+        (GAN, "fit", 3.0), (GAN, "fit_untrained", 3.0), (GAN, "every_score", 0.25),
         (type(BASELINES["mean_distance"]), "fit", 3.0), (FittedBaseline, "anomaly_score", 0.25),
     ):  # fmt: skip
         monkeypatch.setattr(owner, name, slow(getattr(owner, name), seconds))
