@@ -45,6 +45,7 @@ class Target:
     of: str
     against: str
     at_most: float
+    at_least: float = -np.inf
 
 
 @dataclass(frozen=True)

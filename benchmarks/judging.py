@@ -41,8 +41,8 @@ def lines(records: Iterable[Mapping[str, Any]]) -> Iterator[Line]:
                 shown(median),
                 f"{shown(low)}–{shown(high)}",
                 shown(ratio["wall"][0]),
-                ", ".join(f"≤ {shown(t.at_most)}" for t in of),
-                all(ratio[CLOCK][0] <= t.at_most for t in of) if of else None,
+                ", ".join(map(bounds, of)),
+                all(t.at_least <= ratio[CLOCK][0] <= t.at_most for t in of) if of else None,
             )
         for name, value in record["facts"].items():
             bound = [t for t in targets if isinstance(t, Fact) and t.name == name]
@@ -51,10 +51,10 @@ def lines(records: Iterable[Mapping[str, Any]]) -> Iterator[Line]:
             yield Line(record["case"], record["threads"], name, text, "", "", "".join(map(bounds, bound)), met)
 
 
-def bounds(fact: Fact) -> str:
-    """The bounds of a fact in words."""
-    low = f"≥ {shown(fact.at_least)}" if fact.at_least > float("-inf") else ""
-    high = f"≤ {shown(fact.at_most)}" if fact.at_most < float("inf") else ""
+def bounds(target: Target | Fact) -> str:
+    """The bounds of a ratio or fact in words."""
+    low = f"≥ {shown(target.at_least)}" if target.at_least > float("-inf") else ""
+    high = f"≤ {shown(target.at_most)}" if target.at_most < float("inf") else ""
     return ", ".join(filter(None, (low, high)))
 
 
