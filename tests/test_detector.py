@@ -390,7 +390,7 @@ MISSPELT = [
     (GAN, "scale", "standart", "standard"),
     (GAN, "init", "xavierr", "xavier"),
     (GAN, "device", "cpuu", "cpu"),
-    (GAN, "precision", "bfloat32", "bfloat16"),
+    (GAN, "precision", "bfloat61", "bfloat16"),
     (GAN, "adversary", "wasserstien", "wasserstein"),
     (EGBAD, "adversary", "wasserstien", "wasserstein"),
     (AnoGAN, "adversary", "wasserstien", "wasserstein"),
