@@ -87,5 +87,5 @@ def test_a_record_replaces_the_last_of_its_case_and_threads(tmp_path: Path) -> N
 def test_cases_are_chosen_by_how_they_begin() -> None:
     assert {c.name for c in command.chosen(["egbad-step"])} >= {"egbad-step-50", "egbad-step-256"}
     assert len(command.chosen([])) == len(frame.CASES)
-    with pytest.raises(SystemExit, match="no case begins with 'egbat'; there are .*egbad-step-50"):
+    with pytest.raises(SystemExit, match=r"no case begins with 'egbat'; there are .*egbad-step-50"):
         command.chosen(["egbat"])
