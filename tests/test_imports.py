@@ -1,6 +1,7 @@
 """Imports go one way: methods → picture_detector → detector → training, losses, networks, …; data know no detector."""
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -204,10 +205,16 @@ def test_torchvision_is_not_installed() -> None:
 
 
 def test_import_costs_little_more_than_torch_and_scikit_learn() -> None:
-    # CPU time in fresh processes; the least of three, since the machine may be busy.
+    # A share of what it stands on, in one process, for the machine may be busy; the least of three, with bytecode as an
+    # installed package has it.
     code = (
-        "import time, torch, sklearn.base, sklearn.utils.validation, sklearn.utils.metaestimators;"
-        "begun = time.process_time(); import ringfence; print(time.process_time() - begun)"
+        "import time; begun = time.process_time();"
+        "import torch, sklearn.base, sklearn.utils.validation, sklearn.utils.metaestimators; known = time.process_time();"
+        "import ringfence; print((time.process_time() - known) / (known - begun))"
     )
-    runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True) for _ in range(3)]
-    assert min(float(r.stdout) for r in runs) <= 0.3
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    runs = [
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+        for _ in range(4)
+    ]
+    assert min(float(r.stdout) for r in runs[1:]) <= 0.1, "the first run may have compiled"
