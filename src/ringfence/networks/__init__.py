@@ -7,6 +7,8 @@ from .generators import Generators, turns
 from .layers import Offset
 from .mlp import MLP
 from .normalisation import untracked
+from .products import Still
+from .still import StillJudge, still, still_judge
 from .tables import JOINS, Discriminator, Maker, Network, Row, Shape, Table
 from .unet import UNet
 
@@ -24,9 +26,13 @@ __all__ = [
     "Offset",
     "Row",
     "Shape",
+    "Still",
+    "StillJudge",
     "Table",
     "UNet",
     "family_for",
+    "still",
+    "still_judge",
     "turns",
     "untracked",
 ]

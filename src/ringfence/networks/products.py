@@ -1,0 +1,268 @@
+"""Products of layers that hold still, forward and back, each with its bias and activation in place; see `still`.
+
+Images have their channels innermost, as CPUs multiply them fastest; dense layers before and after have their weights in
+that order, so that nothing is laid out anew between them. A product keeps its memory from pass to pass, also what it
+gives: the next pass writes over it.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .layers import ConvTranspose2d, LeakyReLU
+from .tables import Shape
+
+_aten = torch.ops.aten
+# Called hundreds of times a second: the overload is looked up once.
+_relu_slope, _leaky_slope = _aten.threshold_backward.grad_input, _aten.leaky_relu_backward.grad_input
+_tanh_slope, _sigmoid_slope = _aten.tanh_backward.grad_input, _aten.sigmoid_backward.grad_input
+
+
+class Still(ABC):
+    """A map of rows, (n, …) → (n, …), and its slopes."""
+
+    @abstractmethod
+    def forward(self, x: Tensor) -> Tensor:
+        """Map rows."""
+
+    @abstractmethod
+    def back(self, slope: Tensor) -> Tensor:
+        """From slopes of a loss at what came out, (n, …), make those at what went in."""
+
+
+@dataclass(frozen=True)
+class Activation:
+    """A function of each value, in place, and its slope by what came out."""
+
+    apply: Callable[[Tensor], object]
+    back: Callable[[Tensor, Tensor], object]
+
+
+def _leaky(layer: nn.Module) -> Activation | None:
+    assert isinstance(layer, LeakyReLU)
+    steep = layer.slope
+    if steep < 0:
+        return None  # what came out does not tell the side that it came from
+    return Activation(
+        lambda x: F.leaky_relu(x, steep, inplace=True), lambda g, y: _leaky_slope(g, y, steep, True, grad_input=g)
+    )
+
+
+_ACTIVATIONS: dict[type[nn.Module], Callable[[nn.Module], Activation | None]] = {
+    nn.ReLU: lambda layer: Activation(torch.relu_, lambda g, y: _relu_slope(g, y, 0.0, grad_input=g)),
+    LeakyReLU: _leaky,
+    nn.Tanh: lambda layer: Activation(torch.tanh_, lambda g, y: _tanh_slope(g, y, grad_input=g)),
+    nn.Sigmoid: lambda layer: Activation(torch.sigmoid_, lambda g, y: _sigmoid_slope(g, y, grad_input=g)),
+}
+
+
+def in_place(layer: nn.Module) -> Activation | None:
+    """A layer as an activation, None for one that is none or whose slope takes more than what came out."""
+    known = _ACTIVATIONS.get(type(layer))
+    return known(layer) if known else None
+
+
+class Product(Still, ABC):
+    """A layer's product and bias, then an activation."""
+
+    bias: Tensor | None
+    activation: Activation | None = None
+
+    @abstractmethod
+    def scale(self, factor: Tensor, shift: Tensor) -> None:
+        """Multiply and shift what comes out, by channel."""
+
+    @abstractmethod
+    def product(self, x: Tensor) -> Tensor:
+        """What comes out before the activation."""
+
+    @abstractmethod
+    def product_back(self, slope: Tensor) -> Tensor:
+        """Slopes at what went in, from those there."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Product, then activation."""
+        self._out = self.product(x)
+        if self.activation:
+            self.activation.apply(self._out)
+        return self._out
+
+    def back(self, slope: Tensor) -> Tensor:
+        """Activation, then product."""
+        if self.activation:
+            self.activation.back(slope, self._out)
+        return self.product_back(slope)
+
+    def _shift(self, factor: Tensor, shift: Tensor) -> None:
+        self.bias = shift if self.bias is None else self.bias * factor + shift
+
+
+def _rows(x: Tensor) -> Tensor:
+    """Images as rows, channels innermost, as the products of images leave them; no copy where they do."""
+    return x.permute(0, 2, 3, 1).reshape(len(x), -1) if x.ndim == 4 else x
+
+
+def _inner(weight: Tensor, shape: Shape) -> Tensor:
+    """Order a weight's rows, (c·h·w, …), as images' values lie with channels innermost."""
+    return weight.view(*shape, -1).permute(1, 2, 0, 3).reshape(weight.shape)
+
+
+class Scratch:
+    """Memory that several layers use in turn; small enough to stay near the processor."""
+
+    def __init__(self, width: int) -> None:
+        self.width, self._kept = width, torch.empty(0)
+
+    def rows(self, count: int, width: int, like: Tensor) -> Tensor:
+        """Lend (count, width) of it, with whatever it holds."""
+        if len(self._kept) < count * self.width:
+            self._kept = like.new_empty(count * self.width)
+        return self._kept[: count * width].view(count, width)
+
+
+class Dense(Product):
+    """A dense layer; rows or images may go in, and come out.
+
+    What comes out is kept for the way back; slopes are not, and lie in scratch memory if there is some.
+    """
+
+    scratch: Scratch | None = None
+
+    def __init__(self, weight: Tensor, bias: Tensor | None, shape: Shape, opened: Shape) -> None:
+        self.weight, self.bias = weight.t().clone(), bias
+        self.shape, self.opened = shape, opened
+        self._made: Tensor | None = None
+
+    def scale(self, factor: Tensor, shift: Tensor) -> None:
+        """As in `Product`; images have one factor for a channel."""
+        values = self.weight.shape[1] // len(factor)
+        factor, shift = factor.repeat_interleave(values), shift.repeat_interleave(values)
+        self.weight = self.weight * factor
+        self._shift(factor, shift)
+
+    def settle(self, rows: int) -> None:
+        """Lay out weights and memory, once it is known how many rows come at a time."""
+        weight, bias = self.weight, self.bias
+        if len(self.shape) == 3:
+            weight = _inner(weight, self.shape)
+        if len(self.opened) == 3:
+            weight = _inner(weight.t(), self.opened).t()
+            bias = None if bias is None else _inner(bias[:, None], self.opened)[:, 0]
+        self._forth = weight.contiguous()
+        self._back = self._forth.t()
+        self._bias = bias
+        self._made = weight.new_empty(rows, weight.shape[1])
+        scratch = self.scratch or Scratch(len(weight))
+        self._slope = scratch.rows(rows, len(weight), weight)
+
+    def product(self, x: Tensor) -> Tensor:
+        """One product."""
+        if self._made is None or len(self._made) != len(x):
+            self.settle(len(x))
+        made = torch.mm(_rows(x), self._forth, out=self._made)
+        return _images(made if self._bias is None else made.add_(self._bias), self.opened)
+
+    def product_back(self, slope: Tensor) -> Tensor:
+        """One product."""
+        return _images(torch.mm(_rows(slope), self._back, out=self._slope), self.shape)
+
+
+def _laid(x: Tensor) -> Tensor:
+    """Lay images or weights with channels innermost, by their strides too where there is one channel.
+
+    Convolutions go by them, and what comes out is laid alike.
+    """
+    _, channels, height, width = x.shape
+    strides = (height * width * channels, 1, width * channels, channels)
+    return x.contiguous(memory_format=torch.channels_last).as_strided(x.shape, strides)
+
+
+def _images(rows: Tensor, shape: Shape) -> Tensor:
+    """Rows as images where they are some, channels innermost."""
+    if len(shape) == 1:
+        return rows
+    channels, height, width = shape
+    return rows.view(-1, height, width, channels).permute(0, 3, 1, 2)
+
+
+class Convolution(Product):
+    """A convolution of images whose channels lie innermost; `padding` is (left, right, top, bottom)."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None, stride: int, padding: Sequence[int], shape: Shape) -> None:
+        self.weight, self.bias, self.stride = weight, bias, stride
+        left, right, top, bottom = self.padding = tuple(padding)
+        self.even = left == right and top == bottom
+        self.inside = (top, left) if self.even else (0, 0)
+        size = shape[1:] if self.even else (shape[1] + top + bottom, shape[2] + left + right)
+        kernel = weight.shape[2:]
+        # Lines at the end that no window reaches have no slope.
+        self.rest = [(s + 2 * p - k) % stride for s, p, k in zip(size, self.inside, kernel, strict=True)]
+
+    def scale(self, factor: Tensor, shift: Tensor) -> None:
+        """As in `Product`."""
+        self.weight = self.weight * factor[:, None, None, None]
+        self._shift(factor, shift)
+
+    def product(self, x: Tensor) -> Tensor:
+        """The convolution."""
+        x = _laid(x if self.even else F.pad(x, self.padding))
+        self.weight = _laid(self.weight)
+        return F.conv2d(x, self.weight, self.bias, self.stride, self.inside)
+
+    def product_back(self, slope: Tensor) -> Tensor:
+        """The convolution transposed."""
+        found = spread(slope, self.weight, None, self.stride, self.inside, self.rest)
+        if self.even:
+            return found
+        left, right, top, bottom = self.padding
+        return found[:, :, top : found.shape[2] - bottom, left : found.shape[3] - right]
+
+
+class Transposed(Product):
+    """A transposed convolution to images of a stated height and width."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None, layer: ConvTranspose2d) -> None:
+        self.weight, self.bias, self.stride, self.size = weight, bias, layer.stride, layer.size_out
+        self.padding, self.rest = layer.padding, layer.output_padding
+
+    def scale(self, factor: Tensor, shift: Tensor) -> None:
+        """As in `Product`."""
+        self.weight = self.weight * factor[:, None, None]
+        self._shift(factor, shift)
+
+    def product(self, x: Tensor) -> Tensor:
+        """The convolution transposed, cropped."""
+        self.weight = _laid(self.weight)
+        made = spread(x, self.weight, self.bias, self.stride, self.padding, self.rest)
+        self._whole = made.shape[2:]
+        return made[:, :, : self.size[0], : self.size[1]]
+
+    def product_back(self, slope: Tensor) -> Tensor:
+        """The convolution, of slopes that are 0 where it was cropped."""
+        height, width = self._whole
+        cropped = (0, width - self.size[1], 0, height - self.size[0])
+        slope = _laid(F.pad(slope, cropped) if any(cropped) else slope)
+        return F.conv2d(slope, self.weight, None, self.stride, self.padding)
+
+
+def spread(
+    x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: Sequence[int], rest: Sequence[int]
+) -> Tensor:
+    """Transposed convolution, (n, c, h, w) and (c, o, k, k) → (n, o, h', w'), with `rest` more lines at the end.
+
+    To a single channel it is a matrix product whose results are added up where they fall: times faster on CPUs.
+    """
+    if weight.shape[1] > 1:
+        return F.conv_transpose2d(_laid(x), weight, bias, stride, padding, rest)
+    kernel = weight.shape[2:]
+    height, width = (
+        (s - 1) * stride + k - 2 * p + r for s, k, p, r in zip(x.shape[2:], kernel, padding, rest, strict=True)
+    )
+    values = x.permute(0, 2, 3, 1).reshape(-1, x.shape[1]) @ weight.flatten(1)
+    windows = values.view(len(x), -1, weight[0].numel()).transpose(1, 2)
+    made = F.fold(windows, (height, width), (kernel[0], kernel[1]), padding=(padding[0], padding[1]), stride=stride)
+    return made if bias is None else made.add_(bias)
