@@ -31,7 +31,10 @@ ALLOWED = {
     "signs": set(),
     "quality": {"exceptions"},
     "corruption": set(),
-    "inversion": {"exceptions", "limits"},
+    "inversion": {"exceptions", "networks", "slopes", "slots", "walks"},
+    "slopes": {"distances"},
+    "slots": {"walks"},
+    "walks": {"exceptions", "limits"},
     "distances": set(),
     "tuning": {"game"},
     "losses": {"exceptions", "limits"},
@@ -71,7 +74,7 @@ ALLOWED = {
     "detector": {
         "blocks", "checkpoint", "chunks", "columns", "combination", "corruption", "distances", "exceptions", "frame",
         "game", "generative", "holdout", "intake", "lazy", "limits", "members", "networks", "persist", "preprocess",
-        "presets", "progress", "registry", "scoring", "signs", "threshold", "training",
+        "presets", "progress", "registry", "scoring", "signs", "slopes", "threshold", "training",
     },
     "maps": {"chunks", "detector", "exceptions", "lazy", "members", "networks", "progress", "scoring"},
     "picture_detector": {
@@ -80,7 +83,7 @@ ALLOWED = {
     },
     "methods": {
         "chunks", "corruption", "detector", "distances", "exceptions", "game", "inversion", "limits", "losses",
-        "manifold", "networks", "optimisers", "registry", "scoring", "tuning",
+        "manifold", "networks", "optimisers", "registry", "scoring", "tuning", "walks",
     },
     "export": {
         "columns", "detector", "exceptions", "frame", "holdout", "intake", "kinds", "lazy", "persist",

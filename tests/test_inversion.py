@@ -5,6 +5,7 @@ import math
 import subprocess
 import sys
 import warnings
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,13 +16,43 @@ from sklearn.datasets import load_digits
 from torch import Tensor
 
 from ringfence import AnoGAN
+from ringfence.checks import (
+    check_a_player_moves_only_its_own,
+    check_saved_and_loaded_is_the_same,
+    check_score_is_a_function_of_the_row,
+)
 from ringfence.distances import DISTANCES, l1, ssim
 from ringfence.exceptions import InvalidParameter
-from ringfence.inversion import Likely, Schedule, descend, off_shell, search
+from ringfence.inversion import Likely, Plan, off_shell, search
 from ringfence.preprocess import ConstantColumns
 from ringfence.scoring import weighted_sum
+from ringfence.walks import Schedule
 
 FAST = Schedule(steps=300, rates=(0.1, 0.01), until=(200,))
+
+
+def sloped(loss: Callable[..., Tensor]) -> Callable[..., tuple[Tensor, Tensor]]:
+    """An objective out of a loss of places and targets."""
+
+    def objective(place: Tensor, *given: Any) -> tuple[Tensor, Tensor]:
+        *targets, _ = given
+        with torch.enable_grad():
+            z = place.detach().requires_grad_()
+            value = loss(z, *targets)
+            return value.detach(), torch.autograd.grad(value.sum(), z)[0]
+
+    return objective
+
+
+def find(
+    loss: Callable[..., Tensor],
+    targets: list[Tensor],
+    starts: Tensor,
+    schedule: Schedule = FAST,
+    slots: int = 4,
+    **plan: Any,
+) -> tuple[Tensor, Tensor]:
+    return search(sloped(loss), targets, starts, Plan(schedule, **plan), slots)
 
 
 @pytest.fixture(scope="module")
@@ -81,16 +112,16 @@ def test_a_score_is_the_lowest_end_of_its_starts() -> None:
 
     shift = torch.tensor([[0.0], [10.0]])
     # For row 0 the second start wins; for row 1, shifted by 10, both starts lie left of the crest and end at 8.
-    found, ends = search(wells, [shift], torch.tensor([[-1.0], [2.0]]), FAST)
+    found, ends = find(wells, [shift], torch.tensor([[-1.0], [2.0]]))
     assert found[:, 0].tolist() == pytest.approx([3, 8], abs=0.05)
     assert ends.tolist() == pytest.approx([0, 1], abs=0.01)
-    assert search(wells, [shift], torch.tensor([[-1.0]]), FAST)[1][0].item() == pytest.approx(1, abs=0.01)
+    assert find(wells, [shift], torch.tensor([[-1.0]]))[1][0].item() == pytest.approx(1, abs=0.01)
 
 
-def test_descend_lowers_each_rows_own_loss() -> None:
+def test_a_search_lowers_each_rows_own_loss() -> None:
     goals = torch.tensor([[1.0, -2.0], [0.5, 4.0], [0.0, 0.0]])
-    start = torch.zeros(3, 2)
-    found, ends = descend(lambda z: (z - goals).square().sum(1), start, FAST)
+    start = torch.zeros(1, 2)
+    found, ends = find(lambda z, goal: (z - goal).square().sum(1), [goals], start)
     torch.testing.assert_close(found, goals, atol=0.05, rtol=0)
     assert ends.tolist() == pytest.approx([0, 0, 0], abs=0.01)
     assert not start.any()
@@ -103,16 +134,20 @@ def test_a_row_alone_is_the_row_in_a_batch() -> None:
     # A loss a thousand times as steep beside it does not change a row's steps; nor does their number, which would
     # show where slopes are as small as Adam's ε of 1e-8.
     goals, steep = torch.tensor([[1.0], [-3.0], [2.0]]), torch.tensor([1.0, 1000.0, 1e-8])
-    together, ends = descend(lambda z: steep * (z - goals).square()[:, 0], torch.zeros(3, 1), FAST)
+
+    def loss(z: Tensor, goal: Tensor, steep: Tensor) -> Tensor:
+        return steep * (z - goal).square()[:, 0]
+
+    together, ends = find(loss, [goals, steep], torch.zeros(1, 1))
     for i in range(3):
-        alone, end = descend(lambda z, i=i: steep[i] * (z - goals[i]).square()[:, 0], torch.zeros(1, 1), FAST)
+        alone, end = find(loss, [goals[i : i + 1], steep[i : i + 1]], torch.zeros(1, 1))
         assert torch.equal(alone[0], together[i])
         assert torch.equal(end[0], ends[i])
 
 
-def test_descend_works_while_scoring_forbids_gradients() -> None:
+def test_a_search_works_while_scoring_forbids_gradients() -> None:
     with torch.no_grad():
-        found, _ = descend(lambda z: (z - 1).square()[:, 0], torch.zeros(1, 1), FAST)
+        found, _ = find(lambda z, goal: (z - goal).square()[:, 0], [torch.ones(1, 1)], torch.zeros(1, 1))
         assert not torch.is_grad_enabled()
     assert found.item() == pytest.approx(1, abs=0.05)
 
@@ -120,7 +155,7 @@ def test_descend_works_while_scoring_forbids_gradients() -> None:
 def test_the_first_steps_of_adam_are_its_rates() -> None:
     # Adam's step on a constant slope is its rate: 2 · .5 + 3 · .1 away from 0 after 5 steps.
     schedule = Schedule(steps=5, rates=(0.5, 0.1), until=(2,))
-    found, ends = descend(lambda z: z[:, 0], torch.zeros(1, 1), schedule)
+    found, ends = find(lambda z, _: z[:, 0], [torch.zeros(1, 1)], torch.zeros(1, 1), schedule)
     assert found.item() == pytest.approx(-1.3, rel=1e-5)
     assert ends.item() == found.item()
 
@@ -184,21 +219,22 @@ def test_a_search_sees_likely_vectors_alone() -> None:
 
     # The goals lie beyond, and below the shortest length; the starts too.
     goals, starts = torch.tensor([[10.0, 0.0], [0.0, 0.1]]), torch.tensor([[0.1, 0.1], [-4.0, 9.0]])
-    found, ends = search(loss, [goals], starts, FAST, Likely(0.5))
+    found, ends = find(loss, [goals], starts, accept=Likely(0.5))
     torch.testing.assert_close(found, torch.tensor([[high, 0.0], [0.0, low]]), atol=0.02, rtol=0)
     assert ends.tolist() == pytest.approx([(10 - high) ** 2, (low - 0.1) ** 2], abs=0.05)
     lengths = torch.cat(seen).norm(dim=1)
     assert len(seen) == FAST.steps + 1
     assert low - 1e-6 <= lengths.min() < lengths.max() <= high + 1e-6
     # Without it they are reached.
-    assert search(loss, [goals], starts, FAST)[1].tolist() == pytest.approx([0, 0], abs=0.05)
+    assert find(loss, [goals], starts)[1].tolist() == pytest.approx([0, 0], abs=0.05)
 
 
 def test_accepting_every_place_changes_no_bit() -> None:
-    def loss(z: Tensor) -> Tensor:
-        return (z - 1).square().sum(1)
+    def loss(z: Tensor, goals: Tensor) -> Tensor:
+        return (z - goals).square().sum(1)
 
-    free, held = descend(loss, torch.zeros(2, 3), FAST), descend(loss, torch.zeros(2, 3), FAST, lambda z: z)
+    goals, start = torch.tensor([[1.0, 1.0, 1.0], [-3.0, 0.0, 2.0]]), torch.zeros(1, 3)
+    free, held = find(loss, [goals], start), find(loss, [goals], start, accept=lambda z: z)
     assert torch.equal(free[0], held[0])
     assert torch.equal(free[1], held[1])
 
@@ -264,6 +300,7 @@ def clone_of(det: AnoGAN, **changes: Any) -> AnoGAN:
         ({"score_kind": "fm_latent", "prior": "uniform"}, "score_kind='fm_latent' needs prior='normal'"),
         ({"likely": 1.0}, "likely=1.0: allowed are numbers > 0 and < 1, or None"),
         ({"likely": 0}, "likely=0: allowed are"),
+        ({"likely": 0.9, "z_optimiser": "lbfgs"}, "likely=0.9 needs z_optimiser='adam', not 'lbfgs'"),
         (
             {"residual_distance": "ssim"},
             "residual_distance='ssim' is for images alone; for tables allowed are 'l1', 'l2'",
@@ -287,6 +324,51 @@ def test_ssim_is_for_images() -> None:
     np.testing.assert_allclose(
         det.parts(X)["residual"], ssim(det.preprocess_.tensor(X), remade).numpy(), rtol=1e-3, atol=1e-4
     )
+
+
+FITTED = {
+    "encoder": {"start": "encoder", "restarts": 2},
+    "encoder alone": {"start": "encoder", "encoder_epochs": 1, "stop": 0.3},
+    "L-BFGS": {"z_optimiser": "lbfgs", "score_kind": "fm_latent"},
+    "stopping": {"stop": 0.2, "restarts": 2, "score_kind": "sigma"},
+}
+
+
+@pytest.mark.filterwarnings("ignore::ringfence.preprocess.ConstantColumns")
+@pytest.mark.parametrize("options", FITTED.values(), ids=FITTED)
+@pytest.mark.parametrize("images", [False, True], ids=["table", "images"])
+def test_options_of_the_search_leave_a_score_the_rows_own(options: dict[str, Any], images: bool) -> None:
+    digits = load_digits()
+    rows = (digits.images if images else digits.data)[:40]
+    det = AnoGAN(epochs=1, batch_size=16, latent_dim=4, steps=12, search_rates=(0.1,), search_until=(), **options)
+    check_score_is_a_function_of_the_row(det, rows)
+    if "encoder" in options.values():
+        check_a_player_moves_only_its_own(det, rows)
+        check_saved_and_loaded_is_the_same(det, rows)
+
+
+def test_a_search_that_starts_at_the_encoder_starts_nearer() -> None:
+    x, y = load_digits(return_X_y=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConstantColumns)
+        det = AnoGAN(epochs=10, random_state=0, start="encoder", steps=1, search_rates=(1e-9,), search_until=()).fit(
+            x[y != 8]
+        )
+    rows = x[y != 8][:200]
+    at_encoder = det.parts(rows)["residual"]
+    assert [h["stage"] for h in det.history_] == ["train"] * 10 + ["encoder"] * 10
+    at_prior = clone_of(det, start="prior").parts(rows)["residual"]
+    assert np.median(at_encoder) < 0.7 * np.median(at_prior)
+    # With more starts E(x) is the first of them, and the best end counts.
+    with torch.no_grad():
+        scaled = det.preprocess_.tensor(rows)
+        two = clone_of(det, restarts=2)
+        two.nets_.search.starts = torch.randn(2, det.latent_dim, generator=torch.Generator().manual_seed(0))
+        starts = two.starts(two.nets_, scaled)
+    assert starts.shape == (200, 2, det.latent_dim)
+    assert torch.equal(starts[:, 0], det.nets_.encoder(scaled))
+    assert torch.equal(starts[:, 1], two.nets_.search.starts[1].expand(200, -1))
+    assert (two.anomaly_score(rows) <= det.anomaly_score(rows) + 1e-5).all()
 
 
 MEASURE = """

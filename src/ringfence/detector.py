@@ -42,6 +42,8 @@ from .preprocess import SCALES, Preprocess
 from .progress import steps_bar, watcher
 from .registry import Info
 from .signs import Scores, Signed
+from .slopes import Sloped
+from .slopes import residual as sloped_residual
 from .threshold import quantile_cut, share_of
 from .training import Run, play
 
@@ -187,6 +189,8 @@ class Detector(Generative, Signed):
     """Most rows that the cut is measured on, a seeded choice where there are more; fewer for searching methods."""
     chunk_rows: ClassVar[int] = 512
     """Most rows that are scored at once: every chunk is as large, padded, so a method with costly scores takes few."""
+    waves: ClassVar[int] = 1
+    """Chunks that are scored at once: several where rows are searched for in slots that others fall free for."""
     searched_rows: ClassVar[int] = 1_000
     """Most test rows of a benchmark that names no number, for a method whose scores cost more than one pass."""
 
@@ -384,7 +388,7 @@ class Detector(Generative, Signed):
         with torch.no_grad():
             nets = Nets(self.build(family)).eval()
         family.unused()
-        self._chunk = min(family.chunk, self.chunk_rows)
+        self._chunk = min(family.chunk, self.chunk_rows) * self.waves
         return nets
 
     @property
@@ -401,6 +405,10 @@ class Detector(Generative, Signed):
         some.
         """
         return residual(x, remade, self.heads, distance)
+
+    def residual_sloped(self, distance: str = "l1") -> Sloped:
+        """Return `residual` with its slope at what was made, for a search."""
+        return sloped_residual(self.heads, distance)
 
     def gaussian(self, x: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:
         """−log N(x; mean, deviation²) of rows, (n,), plus the cross-entropy of their categories, if any."""

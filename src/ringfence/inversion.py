@@ -1,65 +1,37 @@
 """Descents in latent space: the search of AnoGAN and its kin inside scoring, and OCGAN's mining inside training.
 
-Every row has its own loss and its own steps: Adam works on each value alone, and a row's loss is a function of that
-row's latent vector only, so a search of many rows is many searches of one row. Networks stay as they are.
+Every row has its own loss, its own steps and its own end (:mod:`ringfence.slots`): a search of many rows is many
+searches of one row. Networks stay as they are.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from scipy.special import gammaincinv
 from torch import Tensor
+from torch.nn.functional import softplus
 
 from .exceptions import InvalidParameter
-from .limits import Limit
-
-RATE = Limit(0, open_low=True)
-
-PROBE = 0.01
-"""How far ahead a search looks for what it may not accept."""
-
-Accept = Callable[[Tensor], Tensor]
-"""Puts latent vectors, (n, d), back to those that a search accepts, each by itself."""
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """Learning rates of a descent: `rates[i]` until step `until[i]`, the last to the end.
-
-    Attributes
-    ----------
-    steps
-        Number of gradient steps, at least 1.
-    rates, until
-        Piecewise constant rates; `until` is one shorter than `rates`.
-    """
-
-    steps: int
-    rates: Sequence[float]
-    until: Sequence[int] = ()
-
-    def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise InvalidParameter(f"steps={self.steps}: a search needs at least 1 step")
-        if not len(self.rates) or not all(RATE.allows(rate) for rate in self.rates):
-            raise InvalidParameter(f"search_rates={self.rates!r}: allowed are one or more {RATE}")
-        if len(self.until) != len(self.rates) - 1 or list(self.until) != sorted(self.until):
-            raise InvalidParameter(
-                f"search_until={self.until!r}: allowed are {len(self.rates) - 1} rising steps"
-                f" for {len(self.rates)} rates in search_rates"
-            )
-
-    def rate(self, step: int) -> float:
-        """Rate of a step, counted from 0."""
-        return self.rates[sum(step >= bound for bound in self.until)]
+from .networks import Still, StillJudge
+from .slopes import Sloped, l1
+from .slots import Accept, Objective, run
+from .walks import LBFGS, Adam, Schedule, Walk
 
 
 def off_shell(z: Tensor) -> Tensor:
     """|‖z‖₂ − √(d − 1)|: how far latent vectors of N(0, I_d) are from the likeliest length, the mode of χ; → (n,)."""
     length: Tensor = torch.linalg.vector_norm(z, dim=1)
     return (length - math.sqrt(z.shape[1] - 1)).abs()
+
+
+def off_shell_sloped(z: Tensor) -> tuple[Tensor, Tensor]:
+    """`off_shell` and its slope, the direction of z or its opposite; (n,) and (n, d)."""
+    length = torch.linalg.vector_norm(z, dim=1, keepdim=True)
+    beyond = length - math.sqrt(z.shape[1] - 1)
+    # A zero vector has no direction, and no slope.
+    return beyond.abs()[:, 0], torch.where(length > 0, z / length, 0.0) * beyond.sgn()
 
 
 def needs_normal(what: str, prior: str) -> None:
@@ -97,79 +69,134 @@ class Likely:
         return directed * (length.clamp(low, high) / length)
 
 
-def descend(
-    loss: Callable[[Tensor], Tensor], start: Tensor, schedule: Schedule, accept: Accept | None = None
-) -> tuple[Tensor, Tensor]:
-    """Lower each row's own loss by Adam (β = .9, .999), from `start`.
+@dataclass(frozen=True)
+class Plan:
+    """How a row is searched for.
 
-    Parameters
+    Attributes
     ----------
-    loss
-        (n, d) → (n,), each value a function of its own row.
-    start
-        (n, d); left as it is.
+    schedule
+        Steps, and Adam's rates.
+    optimiser
+        One of `OPTIMISERS`.
     accept
-        Applied to the start and after every step; None accepts every place.
-
-    Returns
-    -------
-    The last place of each row, (n, d), and its loss there, (n,), both free of gradients.
+        Puts places back to those that are accepted; None accepts all.
+    stop
+        Share, above 0 and below 1, by which a row's loss must fall within a tenth of the steps, or its search ends;
+        None takes all steps.
     """
-    place = (accept(start.detach()) if accept else start.detach()).clone().requires_grad_()
-    optimiser = torch.optim.Adam([place], lr=schedule.rates[0], fused=True)
-    with torch.enable_grad():
-        for step in range(schedule.steps):
-            optimiser.param_groups[0]["lr"] = schedule.rate(step)
-            (slope,) = torch.autograd.grad(loss(place).sum(), [place])
-            place.grad = _followed(slope, place.detach(), accept) if accept else slope
-            optimiser.step()
-            if accept:
-                place.data.copy_(accept(place.detach()))
-    found = place.detach()
-    with torch.no_grad():
-        return found, loss(found)
+
+    schedule: Schedule
+    optimiser: str = "adam"
+    accept: Accept | None = None
+    stop: float | None = None
 
 
-def _followed(slope: Tensor, place: Tensor, accept: Accept) -> Tensor:
-    """What accepted places can follow of each row's slope: one that leads out of them bends along their border.
+OPTIMISERS: dict[str, Callable[[Schedule], Walk]] = {"adam": Adam, "lbfgs": lambda schedule: LBFGS(schedule.steps)}
+"""What may move latent vectors in a search."""
 
-    Adam takes steps of one size along every axis; what leads out would outweigh the rest in it for good.
-    """
-    pace = PROBE / torch.linalg.vector_norm(slope, dim=1, keepdim=True).clamp_min(1e-12)
-    ahead = place - pace * slope
-    kept = accept(ahead)
-    return torch.where((kept == ahead).all(1, keepdim=True), slope, (place - kept) / pace)
+
+def slots_for(target: Tensor) -> int:
+    """How many searches go on at a time, of tables and of images; docs/speed.md says why so many."""
+    return 512 if target.ndim == 2 else 64
 
 
 def search(
-    loss: Callable[..., Tensor],
-    targets: Sequence[Tensor],
-    starts: Tensor,
-    schedule: Schedule,
-    accept: Accept | None = None,
+    objective: Objective, targets: Sequence[Tensor], starts: Tensor, plan: Plan, slots: int | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Find the latent vector of least loss for each row, over several common starts.
+    """Find the latent vector of least loss for each row, over several starts.
+
+    Rows that are equal are searched for once; so are those that a chunk is padded with.
 
     Parameters
     ----------
-    loss
-        (latent vectors (n, d), *targets (n, …)) → (n,).
+    objective
+        Loss of latent vectors and its slope; see `ringfence.slots`.
     targets
-        What each row's loss is measured against: the row, its features.
+        (n, …) each: what a row's loss is measured against. The first is the row itself, and tells who is equal.
     starts
-        (restarts, d): every row starts at each of them; the start with the lowest end wins.
-    accept
-        As in :func:`descend`.
+        (restarts, d), common to all rows, or (n, restarts, d). The start with the lowest end wins.
+    slots
+        Searches that go on at a time; None is what suits the rows.
 
     Returns
     -------
-    Latent vectors (n, d) and losses (n,).
+    Latent vectors (n, d) and losses (n,), free of gradients.
     """
-    count, restarts = len(targets[0]), len(starts)
-    many = [t.repeat_interleave(restarts, 0) for t in targets]
-    found, ends = descend(lambda z: loss(z, *many), starts.repeat(count, 1), schedule, accept)
-    best = ends.view(count, restarts).argmin(1) + torch.arange(count, device=ends.device) * restarts
-    return found[best], ends[best]
+    with torch.no_grad():
+        first, which = _distinct(targets[0])
+        own = starts[first] if starts.ndim == 3 else starts.expand(len(first), *starts.shape)
+        restarts = own.shape[1]
+        many = [t[first].repeat_interleave(restarts, 0) for t in targets]
+        walk = OPTIMISERS[plan.optimiser](plan.schedule)
+        window = max(plan.schedule.steps // 10, 1)
+        found, ends = run(
+            objective, many, own.flatten(0, 1), walk, slots or slots_for(targets[0]), plan.accept,
+            None if plan.stop is None else (plan.stop, window),
+        )  # fmt: skip
+        best = ends.view(-1, restarts).argmin(1) + torch.arange(len(first), device=ends.device) * restarts
+        return found[best[which]], ends[best[which]]
+
+
+def _distinct(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Of rows that are equal to the bit the first, in order, and for each row its place among those."""
+    seen: dict[bytes, int] = {}
+    places = [seen.setdefault(row.tobytes(), len(seen)) for row in rows.cpu().numpy()]
+    which = torch.tensor(places, device=rows.device)
+    order = torch.arange(len(rows), device=rows.device)
+    first = torch.full((len(seen),), len(rows), device=rows.device).scatter_reduce_(0, which, order, "amin")
+    return first, which
+
+
+PARTS = "residual", "feature", "cross_entropy", "latent"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """An objective: how far G(z) is from a row, as rows, in D's features, by D's verdict, and by z itself.
+
+    Called with (places, rows, D's features of the rows).
+
+    Attributes
+    ----------
+    generator, judge
+        Held still.
+    residual
+        Distance of rows.
+    weights
+        Of `PARTS`, "residual" above 0; those without one are not looked at.
+    """
+
+    generator: Still
+    judge: StillJudge
+    residual: Sloped
+    weights: Mapping[str, float]
+
+    def __call__(self, z: Tensor, rows: Tensor, features: Tensor, valued: bool) -> tuple[Tensor | None, Tensor]:
+        """Loss of each place, (n,), if it is wanted, and its slope there, (n, d)."""
+        residual, feature, doubt, shell = (self.weights.get(part, 0.0) for part in PARTS)
+        # Slopes at what was made are in units of one weight, which is put on where they are few: at the latent vectors.
+        unit = feature or residual
+        values: list[tuple[float, Tensor | None]] = []
+        made = self.generator.forward(z)
+        value, slope = self.residual(made, rows, valued)
+        values.append((residual, value))
+        if feature or doubt:
+            logit, seen = self.judge.forward(made, logit=doubt > 0)
+            value, along = l1(seen, features, valued) if feature else (None, torch.zeros_like(seen))
+            values.append((feature, value))
+            down = None
+            if logit is not None:
+                values.append((doubt, softplus(-logit)))
+                down = torch.sigmoid(-logit).mul_(-doubt / unit)
+            slope = self.judge.back(down, along).add_(slope, alpha=residual / unit)
+        slope = self.generator.back(slope).mul_(unit)
+        if shell:
+            value, along = off_shell_sloped(z)
+            values.append((shell, value))
+            slope = slope + shell * along
+        terms = [weight * value for weight, value in values if value is not None]
+        return torch.stack(terms).sum(0) if valued else None, slope
 
 
 def mine(

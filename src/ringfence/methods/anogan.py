@@ -44,14 +44,16 @@ import torch
 from torch import Tensor, nn
 
 from ..distances import l1
+from ..exceptions import InvalidParameter
 from ..game import Stage, Statistic
-from ..inversion import RATE, Likely, Schedule, needs_normal, off_shell, search
-from ..limits import Limit, Several
+from ..inversion import OPTIMISERS, Judged, Likely, Plan, needs_normal, off_shell, search
+from ..limits import Limit, OneOf, Several
 from ..losses import cross_entropy
-from ..networks import Family
+from ..networks import Family, still, still_judge
 from ..registry import Info, register
 from ..scoring import weights_of
-from .shared import ROW_DISTANCE, PlainGAN
+from ..walks import RATE, Schedule
+from .shared import ROW_DISTANCE, PlainGAN, encoder_stage, izi_f
 
 
 @register("anogan")
@@ -70,11 +72,21 @@ class AnoGAN(PlainGAN):
     spectral
         Spectral normalisation in D's own layers but the last; layer tables say it row by row.
     steps
-        Gradient steps of the search, at least 1.
+        Gradient steps of the search, at least 1; with "lbfgs" looks at the loss, one pass each as well.
     search_rates, search_until
         Adam's rate in the search: `search_rates[i]` until step `search_until[i]`, the last one to the end.
     restarts
         Starts of the search for every row; the lowest end counts.
+    start
+        Where the search starts: "prior", draws that are common to all rows, or "encoder", E(x) and, for restarts, such
+        draws beside it. E is trained after the GAN, as :class:`ringfence.FAnoGAN` trains its own.
+    encoder_epochs
+        Epochs of E's stage; None is as many as the GAN has.
+    z_optimiser
+        What moves z: "adam", or "lbfgs", which has no rates and no use for `likely`.
+    stop
+        Share, between 0 and 1, by which a row's loss must fall within a tenth of `steps`, or its search ends there.
+        None takes all steps.
     residual_distance
         Of x from G(z), in the search and the score: "l1" (the paper's), "l2", "l2_squared", "linf", "mean_absolute",
         "mean_squared", "rbf", "cosine" or, for images, "ssim".
@@ -89,6 +101,10 @@ class AnoGAN(PlainGAN):
     restarts: int = 1
     residual_distance: str = "l1"
     likely: float | None = None
+    start: str = "prior"
+    encoder_epochs: int | None = None
+    z_optimiser: str = "adam"
+    stop: float | None = None
 
     info = Info(
         "GAN and a latent search for each row", "Schlegl et al., IPMI 2017", 2017, ("search",), "search",
@@ -107,37 +123,57 @@ class AnoGAN(PlainGAN):
         "restarts": Limit(1, whole=True),
         "residual_distance": ROW_DISTANCE,
         "likely": Limit(0, 1, open_low=True, open_high=True, none=True),
+        "start": OneOf(("prior", "encoder")),
+        "encoder_epochs": Limit(1, whole=True, none=True),
+        "z_optimiser": OneOf(tuple(OPTIMISERS)),
+        "stop": Limit(0, 1, open_low=True, open_high=True, none=True),
     }
     cut_rows: ClassVar[int] = 500
+    waves: ClassVar[int] = 4
 
     def build(self, make: Family) -> dict[str, nn.Module]:
-        """G, D and the starts of the search."""
-        return {**self.pair(make), "search": Statistic(starts=make.make.noise(self.restarts))}
+        """G, D, the starts of the search, and E where it starts there."""
+        encoder = {"encoder": make.encoder()} if self.start == "encoder" else {}
+        return {**self.pair(make), **encoder, "search": Statistic(starts=make.make.noise(self.restarts))}
 
     def stages(self) -> list[Stage]:
-        """A plain GAN."""
-        self.schedule()  # refuses rates and bounds that do not fit before anything is trained
+        """A plain GAN; then E, if the search starts there."""
+        if self.z_optimiser != "adam" and self.likely is not None:
+            raise InvalidParameter(f"likely={self.likely!r} needs z_optimiser='adam', not {self.z_optimiser!r}")
+        _ = self.plan  # refuses rates and bounds that do not fit before anything is trained
         if self.likely is not None:
             needs_normal(f"likely={self.likely!r}", self.prior)
         if "latent" in weights_of(self.scores, self.score_kind):
             needs_normal(f"score_kind={self.score_kind!r}", self.prior)
-        return [self.gan]
+        encoder = [encoder_stage(izi_f(self, 1.0), self.adam, self.encoder_epochs)] if self.start == "encoder" else []
+        return [self.gan, *encoder]
 
     def code(self, nets: Any, x: Tensor) -> Tensor:
         """z*, the end of the search."""
-        weights = weights_of(self.scores, self.score_kind)
-
-        def loss(z: Tensor, rows: Tensor, features: Tensor) -> Tensor:
-            parts = self.parts_at(nets, z, rows, features)
-            return torch.stack([weight * parts[name] for name, weight in weights.items()]).sum(0)
-
         # f(x) stands still during the search and is computed once.
-        accept = Likely(self.likely) if self.likely is not None else None
-        return search(loss, (x, nets.discriminator(x)[1]), nets.search.starts, self.schedule(), accept)[0]
+        return search(self.objective(nets), (x, nets.discriminator(x)[1]), self.starts(nets, x), self.plan)[0]
 
-    def schedule(self) -> Schedule:
-        """Rates of the search."""
-        return Schedule(self.steps, self.search_rates, self.search_until)
+    def objective(self, nets: Any) -> Judged:
+        """The score itself, of places, rows and their f(x)."""
+        return Judged(
+            still(nets.generator),
+            still_judge(nets.discriminator),
+            self.residual_sloped(self.residual_distance),
+            weights_of(self.scores, self.score_kind),
+        )
+
+    def starts(self, nets: Any, x: Tensor) -> Tensor:
+        """Where the search starts: (restarts, d) for all rows, or (n, restarts, d)."""
+        common: Tensor = nets.search.starts
+        if self.start == "prior":
+            return common
+        return torch.cat([nets.encoder(x)[:, None], common[1:].expand(len(x), -1, -1)], 1)
+
+    @property
+    def plan(self) -> Plan:
+        """How each row is searched for."""
+        schedule = Schedule(self.steps, self.search_rates, self.search_until)
+        return Plan(schedule, self.z_optimiser, Likely(self.likely) if self.likely is not None else None, self.stop)
 
     def parts_at(self, nets: Any, z: Tensor, x: Tensor, features: Tensor) -> dict[str, Tensor]:
         """Parts of the score at given latent vectors; `features` are f(x)."""

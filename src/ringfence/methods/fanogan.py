@@ -38,12 +38,12 @@ from torch import Tensor, nn
 
 from ..detector import Detector
 from ..distances import mean_squared
-from ..game import Batch, Player, Stage, Statistic, Terms
+from ..game import Batch, Stage, Statistic, Terms
 from ..limits import Limit, OneOf
 from ..losses import Wasserstein
 from ..networks import Family
 from ..registry import Info, register
-from .shared import encoder_code, gan_stage, mean_logit
+from .shared import apart, encoder_code, encoder_stage, gan_stage, izi_f, mean_logit
 
 
 @register("fanogan")
@@ -104,31 +104,20 @@ class FAnoGAN(Detector):
 
     def stages(self) -> list[Stage]:
         """The WGAN; then E."""
-        losses = {"izi_f": self.izi_f_loss, "izi": self.izi_loss, "ziz": self.ziz_loss}
-        encoder = Player(("encoder",), losses[self.encoder_loss], self.adam, others="eval")
+        losses = {"izi_f": izi_f(self, self.kappa), "izi": self.izi_loss, "ziz": self.ziz_loss}
         return [
             gan_stage(Wasserstein(penalty=self.penalty), self.adam, every=self.critic_steps),
-            Stage((encoder,), name="encoder", epochs=self.encoder_epochs),
+            encoder_stage(losses[self.encoder_loss], self.adam, self.encoder_epochs),
         ]
 
     def izi_loss(self, nets: Any, batch: Batch) -> Terms:
         """From image to z to image."""
         return {"residual": self.residual(batch.x, nets.generator(nets.encoder(batch.x)), "mean_squared")}
 
-    def izi_f_loss(self, nets: Any, batch: Batch) -> Terms:
-        """From image to z to image, in pixels and in D's features."""
-        residual, feature = self.apart(nets, batch.x, nets.generator(nets.encoder(batch.x)))
-        return {"residual": residual, "feature": self.kappa * feature}
-
     def ziz_loss(self, nets: Any, batch: Batch) -> Terms:
         """From z to image to z."""
         z = batch.noise()
         return {"code": mean_squared(z, nets.encoder(nets.generator(z)))}
-
-    def apart(self, nets: Any, x: Tensor, remade: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean squared differences of rows and of their features."""
-        features, features_remade = nets.discriminator(x)[1], nets.discriminator(remade)[1]
-        return self.residual(x, remade, "mean_squared"), mean_squared(features, features_remade)
 
     def finish(self, nets: Any, rows: Any) -> None:
         """Take the mean of D over the training rows."""
@@ -140,7 +129,7 @@ class FAnoGAN(Detector):
         """Residual and features, and the further parts."""
         z = nets.encoder(x)
         remade = nets.generator(z)
-        residual, feature = self.apart(nets, x, remade)
+        residual, feature = apart(self, nets, x, remade)
         return {
             "residual": residual,
             "feature": feature,

@@ -38,11 +38,12 @@ from torch import Tensor, nn
 from ..detector import Detector
 from ..exceptions import InvalidParameter
 from ..game import Batch, Player, Stage, Terms
-from ..inversion import RATE, mine
+from ..inversion import mine
 from ..limits import Limit, OneOf
 from ..losses import Adversary, NonSaturating, adversary_named, cross_entropy
 from ..networks import Family, Row, untracked
 from ..registry import Info, register
+from ..walks import RATE
 from .shared import ADVERSARY, doubt, encoder_code, judged, judging, weights
 
 

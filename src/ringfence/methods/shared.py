@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ..chunks import over
 from ..detector import Detector
-from ..distances import DISTANCES, IMAGE_DISTANCES, ROW_DISTANCES
+from ..distances import DISTANCES, IMAGE_DISTANCES, ROW_DISTANCES, mean_squared
 from ..game import ROWS, Batch, Optim, Player, Stage, Terms, batches, stream
 from ..limits import Flag, Limit, OneOf, Rule
 from ..losses import ADVERSARIES, Adversary, adversary_named, cross_entropy
@@ -41,6 +41,27 @@ def encoder_code(self: Any, nets: Any, x: Tensor) -> Tensor:
     """E(x): the hook `code` of a method whose network `encoder` gives the latent vector."""
     z: Tensor = nets.encoder(x)
     return z
+
+
+def apart(self: Any, nets: Any, x: Tensor, remade: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean squared differences of rows and of D's features of them."""
+    features, features_remade = nets.discriminator(x)[1], nets.discriminator(remade)[1]
+    return self.residual(x, remade, "mean_squared"), mean_squared(features, features_remade)
+
+
+def izi_f(self: Any, kappa: float) -> Loss:
+    """f-AnoGAN's loss of an encoder, from row to z to row: in values and, weighed by `kappa`, in D's features."""
+
+    def loss(nets: Any, batch: Batch) -> Terms:
+        residual, feature = apart(self, nets, batch.x, nets.generator(nets.encoder(batch.x)))
+        return {"residual": residual, "feature": kappa * feature}
+
+    return loss
+
+
+def encoder_stage(loss: Loss, optim: Optim, epochs: int | None) -> Stage:
+    """E learns alone after the GAN, whose networks are in inference mode."""
+    return Stage((Player(("encoder",), loss, optim, others="eval"),), name="encoder", epochs=epochs)
 
 
 def doubt(logit: Tensor) -> Tensor:
