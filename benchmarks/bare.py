@@ -41,6 +41,27 @@ def cut(values: Tensor, rows: int | None) -> Tensor:
     return values if rows is None else values[:rows]
 
 
+class Thither:
+    """Products there, and back to what went in, of layers by the shapes of their products: (rows, inputs, outputs).
+
+    A convolution is one of as many rows as there are places that its kernel is laid on, whose inputs stand ready; one
+    that is transposed is such a product the other way round.
+    """
+
+    def __init__(self, shapes: Sequence[tuple[int, int, int]]) -> None:
+        self.layers = [
+            (torch.randn(n, i), torch.randn(i, o) * i**-0.5, torch.randn(n, o), torch.empty(n, o), torch.empty(n, i))
+            for n, i, o in shapes
+        ]
+
+    def __call__(self) -> None:
+        """One pass there and back."""
+        for values, weight, _, made, _ in self.layers:
+            torch.mm(values, weight, out=made)
+        for _, weight, slopes, _, found in reversed(self.layers):
+            torch.mm(slopes, weight.t(), out=found)
+
+
 class EgbadStep:
     """EGBAD on dense layers: D, then G and E, each on fresh noise."""
 

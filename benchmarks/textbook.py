@@ -5,7 +5,7 @@
 """
 
 import copy
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -93,3 +93,27 @@ def egbad(
         if average:
             follow(averaged, networks, average)
         yield
+
+
+def inversion(
+    generator: nn.Module, features: nn.Module, x: Tensor, start: Tensor, rate: Callable[[int], float], steps: int
+) -> float:
+    """AnoGAN's search for one row, (1, …), as its public codes have it; the networks need no gradients already.
+
+    Returns the loss at the end.
+    """
+    z = start.clone().requires_grad_()
+    optimiser = torch.optim.Adam([z], lr=rate(0))
+    seen = features(x)
+
+    def objective() -> Tensor:
+        made = generator(z)
+        return 0.9 * (x - made).abs().sum() + 0.1 * (seen - features(made)).abs().sum()
+
+    for step in range(steps):
+        for group in optimiser.param_groups:
+            group["lr"] = rate(step)
+        optimiser.zero_grad()
+        objective().backward()
+        optimiser.step()
+    return objective().item()
