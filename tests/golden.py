@@ -35,6 +35,9 @@ class Judge:
     def both(self, real: Sequence[Tensor], fake: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         return self.logit(*real), self.logit(*fake)
 
+    def several(self, firsts: Sequence[Tensor], *others: Tensor) -> list[tuple[Tensor, Tensor]]:
+        return [self(each, *others) for each in firsts]
+
 
 def first(x: Tensor) -> Tensor:
     """The first value of each row, for a logit."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from ringfence.exceptions import InvalidParameter
 from ringfence.networks import Discriminator, Maker, Network, Row
 from ringfence.networks.axis import INITIALISERS, he, normal_002, xavier
-from ringfence.networks.layers import Conv2d, ConvTranspose2d, Dropout, LeakyReLU, Linear, Products, Reshape
+from ringfence.networks.layers import Conv2d, ConvTranspose2d, Dropout, LeakyReLU, Linear, Products, ReLU, Reshape
 from ringfence.networks.normalisation import BatchNorm
 from ringfence.networks.tables import same_padding
 
@@ -279,9 +279,9 @@ def test_leaky_relu_and_reshape() -> None:
 def test_a_row_goes_layer_norm_activation_dropout_or_as_a_released_code_has_it() -> None:
     row = {"op": "dense", "units": 3, "norm": "batch_tf", "act": "relu", "dropout": 0.5}
     kinds = [type(m) for m in Network([Row.read(row)], (2,), maker(1)).layers]
-    assert kinds == [Linear, BatchNorm, nn.ReLU, Dropout]
+    assert kinds == [Linear, BatchNorm, ReLU, Dropout]
     kinds = [type(m) for m in Network([Row.read({**row, "order": "act_norm"})], (2,), maker(1)).layers]
-    assert kinds == [Linear, nn.ReLU, BatchNorm, Dropout]
+    assert kinds == [Linear, ReLU, BatchNorm, Dropout]
 
 
 def test_batch_tf_has_tensorflows_constants() -> None:
@@ -341,3 +341,29 @@ def test_a_layer_table_says_what_is_wrong(row: dict[str, object], message: str) 
 def test_a_discriminator_ends_with_one_unit() -> None:
     with pytest.raises(InvalidParameter, match="ends with one unit"):
         Discriminator([()], [Row("dense", 2)], [(3,)], maker(1))
+
+
+HIDDEN, LOGIT = Row("dense", 6, act="leaky_relu"), Row("dense", 1)
+JUDGES = {
+    "a hidden row": ([(HIDDEN,), (HIDDEN,)], [HIDDEN, LOGIT], "flat", (1,)),
+    "rows as they come": ([(), ()], [HIDDEN, HIDDEN, LOGIT], "flat", (1,)),
+    "spectral normalisation": ([(), ()], [Row("dense", 5, spectral=True, bias=False), LOGIT], "flat", (1,)),
+    "a feature before the last": ([(), ()], [Row("dense", 5, feature=True), HIDDEN, LOGIT], "flat", (1,)),
+    "nothing but the logit": ([(HIDDEN,), ()], [LOGIT], "flat", (1,)),
+    "a convolution of what is joined": (
+        [(Row("dense", (2, 4, 4)),), (Row("dense", (1, 4, 4)),)], [Row("conv", 3), LOGIT], "channels", (1,),
+    ),
+    "two members": ([(HIDDEN,), (HIDDEN,)], [HIDDEN, LOGIT], "flat", (1, 2)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", JUDGES)
+def test_several_first_arguments_beside_one_second_are_judged_as_one_by_one(name: str) -> None:
+    branches, joint, join, seeds = JUDGES[name]
+    judge = Discriminator(branches, joint, [(7,), (3,)], maker(*seeds), join).eval()
+    # Four rows of each member; the second argument is one for both.
+    x, y, z = rows(4 * len(seeds), 7), rows(4 * len(seeds), 7, seed=1), rows(4 * len(seeds), 3, seed=2)
+    with torch.no_grad():
+        for found, first in zip(judge.several((x, y), z), (x, y), strict=True):
+            for part, wanted in zip(found, judge(first, z), strict=True):
+                torch.testing.assert_close(part, wanted)

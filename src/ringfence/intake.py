@@ -100,15 +100,13 @@ def _name_features(detector: "Detector", names: Sequence[str] | None) -> None:
 
 def _gaps(detector: "Detector", rows: NDArray[Any], reset: bool) -> Rows:
     """An array as it is, or as a frame without names where that is needed to know its gaps."""
-    gaps = np.isnan(rows)
-    if reset and not gaps.any():
-        return rows
-    known = None if reset else detector.columns_
-    if reset or known:
+    # NaN is the least of all where there is one: no mask of all values is made.
+    gaps, known = bool(np.isnan(rows.min(initial=0.0))), None if reset else detector.columns_
+    if known or (reset and gaps):
         names = [c.name for c in known.understood] if known else [str(j) for j in range(rows.shape[1])]
         return Frame(dict(zip(names, rows.T.astype(np.float64), strict=True)), named=False)
-    if gaps.any():
-        row, column = np.argwhere(gaps)[0].tolist()
+    if gaps:
+        row, column = np.argwhere(np.isnan(rows))[0].tolist()
         raise InvalidData(
             f"X has NaN in row {row}, column {column} (counted from 0), and no row that {type(detector).__name__} was "
             "fitted on had a gap (NaN); fill it, or fit on rows with gaps"

@@ -94,8 +94,7 @@ class EGBAD(Detector):
         """L_G and the published forms of L_D."""
         z = nets.encoder(x)
         remade = nets.generator(z)
-        logit, features = nets.discriminator(x, z)
-        logit_remade, features_remade = nets.discriminator(remade, z)
+        (logit, features), (logit_remade, features_remade) = nets.discriminator.several((x, remade), z)
         return {
             "residual": self.residual(x, remade),
             "feature": l1(features, features_remade),

@@ -6,7 +6,7 @@ and its dropout masks from its own generator, so that a member equals the single
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -40,6 +40,16 @@ class Linear(nn.Module):
         """Map (k·b, in) to (k·b, out)."""
         weight = self.weight if self.norm is None else self.norm(self.weight)
         return affine(x, weight, self.bias)
+
+    def parted(self, last: Tensor) -> Callable[[Tensor], Tensor]:
+        """Take the last inputs, (b, m), for good: the rest of `forward` for several first ones, (b, in − m) each.
+
+        What the last inputs give is computed once. For one member.
+        """
+        weight = (self.weight if self.norm is None else self.norm(self.weight))[0]
+        first = weight.shape[1] - last.shape[1]
+        given = F.linear(last, weight[:, first:], None if self.bias is None else self.bias[0])
+        return lambda x: torch.addmm(given, x, weight[:, :first].t())
 
 
 class Products(torch.autograd.Function):
@@ -255,8 +265,16 @@ class LeakyReLU(nn.Module):
         self.slope = slope
 
     def forward(self, x: Tensor) -> Tensor:
-        """Apply to every value."""
-        return F.leaky_relu(x, self.slope)
+        """Apply to every value, in place where no slope is asked for: the layer before made them for this one."""
+        return F.leaky_relu(x, self.slope, inplace=not torch.is_grad_enabled())
+
+
+class ReLU(nn.Module):
+    """max(x, 0)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply to every value, in place as `LeakyReLU` does."""
+        return F.relu(x, inplace=not torch.is_grad_enabled())
 
 
 class Softmax(nn.Module):

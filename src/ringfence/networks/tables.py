@@ -25,6 +25,7 @@ The last row of a discriminator is its logit: the papers' final sigmoid is part 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from itertools import islice
 from typing import Any, Self
 
 import torch
@@ -32,7 +33,7 @@ from torch import Tensor, nn
 
 from ..exceptions import InvalidParameter, unknown_name
 from .axis import Initialiser
-from .layers import Conv2d, ConvTranspose2d, Dropout, LeakyReLU, Linear, Reshape
+from .layers import Conv2d, ConvTranspose2d, Dropout, LeakyReLU, Linear, ReLU, Reshape
 from .minibatch import Minibatch
 from .normalisation import BatchNorm
 
@@ -46,7 +47,7 @@ NORMS: dict[str, Callable[[int, int], nn.Module] | None] = {
 }
 ACTIVATIONS: dict[str, Callable[[float], nn.Module] | None] = {
     "linear": None,
-    "relu": lambda slope: nn.ReLU(),
+    "relu": lambda slope: ReLU(),
     "leaky_relu": LeakyReLU,
     "tanh": lambda slope: nn.Tanh(),
     "sigmoid": lambda slope: nn.Sigmoid(),
@@ -186,7 +187,11 @@ class Network(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Run the chain; a hook on one of its layers is not called, as that would cost more than some layers do."""
-        for layer in self.layers:
+        return self.after(0, x)
+
+    def after(self, count: int, x: Tensor) -> Tensor:
+        """Run what follows the first `count` layers on what these gave."""
+        for layer in islice(self.layers, count, None):
             x = layer.forward(x)
         if x.dtype is torch.bfloat16:
             x = x.float()  # losses are in float32 whatever the products were in
@@ -280,12 +285,27 @@ class Discriminator(nn.Module):
         """Judge one pair, triple … of arguments a row."""
         outs = [branch(a) for branch, a in zip(self.branches, arguments, strict=True)]
         joined = outs[0] if len(outs) == 1 else JOINS[self.join][1](outs)
-        features = self.trunk(joined)
+        return self._logit(self.trunk(joined))
+
+    def _logit(self, features: Tensor) -> tuple[Tensor, Tensor]:
         shown = features
         if self.minibatch is not None:
             flat = features.flatten(1)
             shown = torch.cat([flat, self.minibatch(flat)], 1)
         return self.head(shown).squeeze(1), features.flatten(1)
+
+    def several(self, firsts: Sequence[Tensor], *others: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Judge several first arguments beside the same others, each as `forward` does but for rounding.
+
+        What the others give alone is computed once.
+        """
+        layer = self.trunk.layers[0] if len(self.trunk.layers) else None
+        if self.join != "flat" or self.members > 1 or not isinstance(layer, Linear) or not others:
+            return [self(first, *others) for first in firsts]
+        outs = [branch(a).flatten(1) for branch, a in zip(self.branches[1:], others, strict=True)]
+        begun = layer.parted(outs[0] if len(outs) == 1 else torch.cat(outs, 1))
+        parts = [begun(self.branches[0](first).flatten(1)) for first in firsts]
+        return [self._logit(self.trunk.after(1, part)) for part in parts]
 
     def remember(self, *arguments: Tensor, others: float) -> None:
         """Keep real rows, (k·r, …), as the batch that rows are put among when they are scored.
