@@ -12,6 +12,7 @@ from ringfence import GAN, PictureDetector, picture_rows
 from ringfence.data.picture_files import PictureFiles
 from ringfence.data.pictures import read_picture_folder
 from ringfence.exceptions import InvalidData
+from ringfence.game import stream
 from ringfence.lazy import LazyRows, ScaledRows
 from ringfence.picture_rows import WindowRows, packed, unpacked
 from ringfence.pictures import Arrays, Pictures, as_pictures
@@ -286,3 +287,19 @@ def test_pictures_in_memory_are_taken_in_every_form() -> None:
     assert len(chosen) == 2
     assert chosen.names == ["picture 2", "picture 0"]
     assert np.array_equal(chosen.read(0), taken.read(2))
+
+
+def test_an_epoch_over_windows_decodes_each_picture_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    given = [np.rint(rng.random((1, 40, 40)) * 255) / 255 for _ in range(60)]
+    monkeypatch.setattr(picture_rows, "CACHED_BYTES", 20 * 2 * 40 * 40)
+    counted = Counted([each.astype(np.float32) for each in given])
+    rows = WindowRows(counted, Patches(16, 16, 8))
+    some = rows.take(rows.of(*range(5, 60)))
+    order = some.order(stream(0), stream(1)).numpy()
+    assert np.array_equal(np.sort(order), np.arange(len(some)))
+    for start in range(0, len(order), 32):
+        some.read(order[start : start + 32])
+    assert 55 <= len(counted.read_) <= 1.2 * 55
+    assert len(set(counted.read_[:12])) > 8, "pictures come in a drawn order"
+    assert WindowRows(counted, Resize(16, 16)).windows() is None

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .exceptions import InvalidData
-from .lazy import LazyRows
+from .lazy import LazyRows, Windows
 from .pictures import Pictures
 from .views import View
 
@@ -95,6 +95,17 @@ class WindowRows(LazyRows):
         self._cached += kept.nbytes
         while self._cached > CACHED_BYTES and len(self._cache) > 1:
             self._cached -= self._cache.popitem(last=False)[1].nbytes
+
+    def windows(self) -> Windows | None:
+        """Go through a part of the pictures at a time where one makes many rows, so that each is decoded but once.
+
+        They are taken for 16 bits a value; half of what may be kept is left for the pictures that follow.
+        """
+        if len(self) == len(self.pictures):
+            return None
+        owner = np.repeat(np.arange(len(self.pictures), dtype=np.int32), self.counts)
+        costs = 2 * self.shape[1] * np.prod(np.array(self.pictures.sizes, dtype=np.int64), axis=1)
+        return Windows(owner, costs, CACHED_BYTES // 2)
 
     def of(self, *pictures: int) -> NDArray[np.int64]:
         """Numbers of the rows of some pictures, one picture after the other."""
