@@ -11,7 +11,15 @@ import pytest
 GUIDES = Path(__file__).resolve().parent.parent / "docs" / "guides"
 NEEDS_DATA = ("kdd99.md",)
 # How often a guide holds scores against the truth.
-SCORED = {"table.md": 1, "pictures.md": 1, "kdd99.md": 0, "generate.md": 0, "members.md": 0, "deploy.md": 0}
+SCORED = {
+    "table.md": 1,
+    "pictures.md": 1,
+    "kdd99.md": 0,
+    "large.md": 0,
+    "generate.md": 0,
+    "members.md": 0,
+    "deploy.md": 0,
+}
 
 
 def blocks(page: Path) -> list[tuple[str, str]]:
