@@ -129,12 +129,20 @@ def leading_to(end: str, edges: Sequence[Edge]) -> list[Edge]:
     return [edge for edge in edges if edge[1] in wanted]
 
 
+def one_by_one(judge: Discriminator, firsts: Sequence[Tensor], *others: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """What `Discriminator.several` gives."""
+    return [judge(first, *others) for first in firsts]
+
+
 def flow_of(detector: Detector, shape: Shape) -> tuple[Flow, Nets]:
     """Find the flow of a method by scoring a few rows and computing every loss on them, untrained."""
     rows = np.random.default_rng(0).uniform(-1, 1, (ROWS, *shape))
     short = {"steps": 2} if detector.info.cost == "search" and "steps" in detector.get_params() else {}
     det = detector.set_params(random_state=0, **short).fit_untrained(rows)
     nets, x = det.nets_, det.preprocess_.tensor(rows)
+    for net in nets.children():
+        if isinstance(net, Discriminator):  # what it does at once is watched call by call
+            net.several = partial(one_by_one, net)  # type: ignore[method-assign]
     scored = Watch(nets, drawn="prior" not in det.unused)
     with torch.no_grad(), Origins():
         parts = det.score_parts(nets, mark(x.clone(), ["x"]))
