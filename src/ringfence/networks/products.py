@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .layers import ConvTranspose2d, LeakyReLU
+from .layers import ConvTranspose2d, LeakyReLU, ReLU
 from .tables import Shape
 
 _aten = torch.ops.aten
@@ -53,7 +53,7 @@ def _leaky(layer: nn.Module) -> Activation | None:
 
 
 _ACTIVATIONS: dict[type[nn.Module], Callable[[nn.Module], Activation | None]] = {
-    nn.ReLU: lambda layer: Activation(torch.relu_, lambda g, y: _relu_slope(g, y, 0.0, grad_input=g)),
+    ReLU: lambda layer: Activation(torch.relu_, lambda g, y: _relu_slope(g, y, 0.0, grad_input=g)),
     LeakyReLU: _leaky,
     nn.Tanh: lambda layer: Activation(torch.tanh_, lambda g, y: _tanh_slope(g, y, grad_input=g)),
     nn.Sigmoid: lambda layer: Activation(torch.sigmoid_, lambda g, y: _sigmoid_slope(g, y, grad_input=g)),
