@@ -230,6 +230,35 @@ def test_no_other_figure_stands_in_the_readme() -> None:
     assert len(re.findall(r"(?<![\d.v])\.\d{3}\b", (ROOT / "README.md").read_text())) == 3 * 4 + 3 + 5
 
 
+def test_the_figures_of_searches_are_those_of_the_records() -> None:
+    lines = (ROOT / "records" / "bench" / "results.jsonl").read_text().splitlines()
+    records = {record["case"]: record for record in map(json.loads, lines) if record["threads"] == 1}
+    ratios = {
+        name: {(r["of"], r["against"]): r["cpu"][0] for r in record["ratios"]} for name, record in records.items()
+    }
+    text = " ".join((ROOT / "docs" / "speed.md").read_text().split())
+    for networks in ("kdd99", "mnist"):
+        facts, ratio = records[f"search-{networks}"]["facts"], ratios[f"search-{networks}"]
+        quicker, products = 1 / ratio["ours", "textbook, one row"], ratio["ours", "products"]
+        assert f"| {networks.upper()} | {facts['slots']} | {quicker:.3g}× | {products:.3g}× |" in text
+        assert abs(facts["loss, ours / textbook"] - 1) < 1e-5
+    facts, ratio = records["search-options"]["facts"], ratios["search-options"]
+    loss = {
+        (way, passes): f"{facts[f'loss of normal rows, {way}, {passes} passes']:.1f}"
+        for way in ("Adam", "Adam from E(x)", "Adam, stop .01", "L-BFGS")
+        for passes in (25, 200)
+    }
+    for said in (
+        f"Adam brings normal rows to {loss['Adam', 25]} in 25 passes and to {loss['Adam', 200]} in 200",
+        f"from E(x) to {loss['Adam from E(x)', 25]} and {loss['Adam from E(x)', 200]}",
+        f"L-BFGS to {loss['L-BFGS', 25]} and {loss['L-BFGS', 200]}, with passes that cost"
+        f" {1 / ratio['Adam', 'L-BFGS']:.1f} times as much",
+        f"`stop=.01` takes {1 / ratio['Adam', 'Adam, stop .01']:.0%} of the time of 200 passes".replace("%", " %"),
+        f"and ends at {loss['Adam, stop .01', 200]}",
+    ):
+        assert said in text, said
+
+
 def test_baselines_beside_the_printed_presets_are_copies_that_saw_the_same_rows() -> None:
     own, beside = (
         (ROOT / "records" / f / "records.jsonl").read_text().splitlines() for f in ("kdd99", "kdd99-printed")
