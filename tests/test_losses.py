@@ -403,6 +403,7 @@ def test_no_loss_moves_a_network_of_another_player(det: Any) -> None:
     game = Game(det.stages(), rows, 3, "normal", 1, 6, 0.0, True, (1,))
     run = Run(game, nets)
     run.open_stage()
+    run.take_back()  # slopes are read from the parameters themselves
     for seat in run.seats:
         seat.stand()
         for p in nets.parameters():

@@ -274,6 +274,57 @@ def test_others_use_batch_statistics_or_their_running_ones_as_the_player_says() 
     assert (norm.running_mean.item(), norm.running_var.item()) == (0, 1)
 
 
+# ---- what is lent ----
+
+
+def lending(loss: Loss, before: Callable[[Any, Tensor], None] | None = None, epochs: int = 1) -> Run:
+    """A run of a single layer, by plain steps along a loss."""
+    layer = Linear(1, 1, bias=True, init=INITIALISERS["normal_002"], rngs=[stream(0, INIT)])
+    stages = [Stage((Player(("a",), loss, Optim("sgd", lr=1.0)),), before=before) for _ in range(epochs)]
+    return Run(game(stages, n=2), Nets({"a": layer}))
+
+
+@pytest.mark.parametrize("through", [True, False], ids=["both ways", "itself alone"])
+def test_a_loss_may_use_a_weight_itself_beside_its_layer(through: bool) -> None:
+    def loss(nets: Any, batch: Batch) -> dict[str, Tensor]:
+        own = nets.a.weight.square().flatten()
+        return {"a": own + (nets.a(batch.x).squeeze(1) if through else 0.0) + torch.zeros(len(batch.x))}
+
+    run = lending(loss)
+    weight, bias = (p.detach().clone() for p in run.nets.a.parameters())
+    play(run)
+    # Rows are 0 and 1: the slope by the weight is 2w + .5, that by the bias 1.
+    torch.testing.assert_close(run.nets.a.weight, weight - 2 * weight - 0.5 * through)
+    torch.testing.assert_close(run.nets.a.bias, bias - 1.0 * through)
+
+
+def test_a_copy_of_a_layer_that_was_lent_its_weights_uses_its_own() -> None:
+    copies: list[Linear] = []
+
+    def loss(nets: Any, batch: Batch) -> dict[str, Tensor]:
+        copies.append(copy.deepcopy(nets.a))
+        return {"a": nets.a(batch.x).squeeze(1)}
+
+    play(lending(loss))
+    with torch.no_grad():
+        copies[0].weight.fill_(3.0)
+        copies[0].bias.zero_()
+    assert copies[0](torch.ones(1, 1)).item() == 3.0
+
+
+def test_a_stages_start_and_the_end_find_nothing_lent() -> None:
+    lent: list[bool] = []
+
+    def loss(nets: Any, batch: Batch) -> dict[str, Tensor]:
+        lent.append(nets.a.lent is not None)
+        return {"a": nets.a(batch.x).squeeze(1)}
+
+    run = lending(loss, before=lambda nets, rows: lent.append(nets.a.lent is not None), epochs=2)
+    play(run)
+    assert lent == [False, True, False, True]
+    assert run.result().a.lent is None
+
+
 # ---- precision ---------------------------------------------------------------------------------------------------
 
 

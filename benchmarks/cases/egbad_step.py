@@ -11,6 +11,7 @@ from .. import bare, kdd99, textbook
 from ..frame import Contest, Target, case
 from ..ours import trainer, uniform
 from ..pyod_alad import alad
+from ..shares import shares
 
 
 def counted(walk: Iterator[None], steps: int) -> Callable[[], float]:
@@ -45,14 +46,16 @@ def egbad_step(batch: int, steps: int) -> Contest:
             relative.train_step((rows[:batch], noise))
         return steps
 
+    ours = trainer(detector, rows, steps)
     return Contest(
         {
-            "ours": trainer(detector, rows, steps),
+            "ours": ours,
             "products": limit,
             "textbook": counted(book, steps),
             "textbook without loader and average": counted(leaner, steps),
             "pyod ALAD": pyod,
-        }
+        },
+        facts=lambda: shares(ours),
     )
 
 

@@ -7,6 +7,7 @@ from ringfence import GANomaly
 from .. import ganomaly, textbook
 from ..frame import Contest, Target, case
 from ..ours import trainer, uniform
+from ..shares import shares
 from .egbad_step import counted
 
 BATCH, STEPS = 64, 3
@@ -27,10 +28,12 @@ def ganomaly_step() -> Contest:
         return preset.set_params(layers=ganomaly.layers(), precision=precision, random_state=0, device="cpu")
 
     book = ganomaly.train(textbook.loaded(torch.from_numpy(rows), BATCH), ganomaly.networks())
+    low = trainer(ours("bfloat16"), rows, STEPS)
     return Contest(
         {
-            "bfloat16": trainer(ours("bfloat16"), rows, STEPS),
+            "bfloat16": low,
             "float32": trainer(ours("float32"), rows, STEPS),
             "textbook": counted(book, STEPS),
-        }
+        },
+        facts=lambda: shares(low),
     )

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from .exceptions import TrainingDiverged
 from .game import DROPOUT, NOISE, ORDER, PRIORS, Batch, Game, Nets, Player, Stage, Statistic, stream
 from .members import alone, joined
-from .networks.layers import Dropout
+from .networks.layers import Dropout, Linear, parts
 from .networks.normalisation import TRACKING
 from .optimisers import Optimiser
 
@@ -35,17 +35,23 @@ class Seat:
     ----------
     moves
         Updates of the optimiser so far, in a list that players who share it share too.
+    lent
+        What stands for parameters while they learn, in the same memory (`Linear.lend`).
     """
 
     player: Player
     nets: Nets
     optimiser: Optimiser
     moves: list[int]
+    lent: Mapping[nn.Parameter, Tensor]
 
     def __post_init__(self) -> None:
         children = [(name in self.player.nets, net) for name, net in self.nets.named_children()]
-        self.parameters = moved_by(self.player, self.nets)
-        self._learns = [(p, moving) for moving, net in children for p in net.parameters()]
+        moved, lent = moved_by(self.player, self.nets), self.lent
+        self._by = [*(lent.get(p, p) for p in moved), *(p for p in moved if p in lent)]
+        self._behind = [at for at, p in enumerate(moved) if p in lent]
+        learns = [(p, moving) for moving, net in children for p in net.parameters()]
+        self._learns = [*learns, *((lent[p], moving) for p, moving in learns if p in lent)]
         self._modes = [(net, moving or self.player.others == "batch") for moving, net in children]
         self._tracks = [(m, moving) for moving, net in children for m in net.modules() if isinstance(m, TRACKING)]
 
@@ -58,6 +64,17 @@ class Seat:
                 network.train(training)
         for norm, moving in self._tracks:
             norm.tracking = moving
+
+    def slopes(self, terms: Sequence[Tensor], by: Sequence[Tensor]) -> list[Tensor | None]:
+        """Slopes of the terms, weighted by `by`, for what the optimiser moves; None where no term reaches it."""
+        found = torch.autograd.grad(terms, self._by, by, allow_unused=True)
+        made: list[Tensor | None] = list(found[: len(found) - len(self._behind)])
+        # A loss may use a parameter itself too, not through its layer.
+        for at, own in zip(self._behind, found[len(made) :], strict=True):
+            if own is not None:
+                through = made[at]
+                made[at] = own.squeeze(0) if through is None else through + own.squeeze(0)
+        return made
 
 
 @dataclass
@@ -100,6 +117,7 @@ class Run:
         for module in self.nets.modules():
             if isinstance(module, Dropout):
                 module.rngs = self.dropout_rngs
+        self._linear = [module for module in self.nets.modules() if isinstance(module, Linear)]
         learned = [m for m in self.nets.named_children() if not isinstance(m[1], Statistic)]
         self._live = [t for _, m in learned for t in (*m.parameters(), *m.buffers())]
         self._mean = [
@@ -140,10 +158,16 @@ class Run:
             for name, module in self.nets.named_children():
                 if isinstance(module, Statistic):
                     getattr(self.averaged, name).load_state_dict(module.state_dict())
+        self.take_back()
+        return self.averaged.eval().requires_grad_(False)
+
+    def take_back(self) -> None:
+        """Leave layers with nothing that the loop lent them; it can't go on."""
         for module in self.nets.modules():
             if isinstance(module, Dropout):
                 module.rngs = None
-        return self.averaged.eval().requires_grad_(False)
+        for layer in self._linear:
+            layer.lent = None
 
     def members(self, nets: Nets) -> list[Nets]:
         """Networks of each member, as a single model has them, whose tensors are views of those side by side."""
@@ -153,16 +177,19 @@ class Run:
     def open_stage(self) -> None:
         """Seat the players of the current stage; run its `before` unless a checkpoint already had."""
         stage = self.game.stages[self.stage]
+        for layer in self._linear:
+            layer.lent = None  # `before` may learn in ways of its own
         if stage.before and not self.opened:
             for member in self.members(self.nets):
                 stage.before(member, self.game.rows)
         self.opened, self.seats = True, []
         seated: dict[str, Seat] = {}
+        lent = dict(pair for layer in self._linear for pair in layer.lend())
         for player in stage.players:
-            lent = seated.get(player.shares)
-            moved = moved_by(player, self.nets)
-            optimiser, moves = (lent.optimiser, lent.moves) if lent else (player.optim.over(moved), [0])
-            seat = Seat(player, self.nets, optimiser, moves)
+            other = seated.get(player.shares)
+            moved = [lent.get(p, p) for p in moved_by(player, self.nets)]
+            optimiser, moves = (other.optimiser, other.moves) if other else (player.optim.over(moved), [0])
+            seat = Seat(player, self.nets, optimiser, moves, lent)
             self.seats.append(seat)
             seated[player.title] = seat
 
@@ -181,7 +208,8 @@ class Run:
 
     def rows(self, order: int, start: int, stop: int) -> Tensor:
         """Rows of one batch, (k·b, …), member-major."""
-        index = torch.cat([o[start:stop] for o in self.orders[order]]).to(self.game.rows.device)
+        each = [o[start:stop] for o in self.orders[order]]
+        index = (torch.cat(each) if len(each) > 1 else each[0]).to(self.game.rows.device)
         return self.game.rows.index_select(0, index)
 
     def products(self) -> AbstractContextManager[Any]:
@@ -225,7 +253,7 @@ class Run:
     def _each(self, shape: Sequence[int], fill: Callable[[Tensor, torch.Generator], Tensor]) -> Tensor:
         """Let each member fill its part, of `shape`, from its own stream: (k·shape[0], *shape[1:])."""
         made = torch.empty((len(self.noise_rngs), *shape), device=self.game.device)
-        for part, rng in zip(made, self.noise_rngs, strict=True):
+        for part, rng in zip(parts(made), self.noise_rngs, strict=True):
             fill(part, rng)
         return made.flatten(0, 1)
 
@@ -336,7 +364,7 @@ def move(run: Run, seat: Seat, batch: Batch) -> None:
     # The loss is the sum over terms and members of batch means, so that a member's gradient is what it would be alone.
     # Its slope is handed to the terms as it is: a graph of means would cost more than it says.
     moving = [t for t in values if t.requires_grad]
-    slopes = torch.autograd.grad(moving, seat.parameters, [run.share(t) for t in moving], allow_unused=True)
+    slopes = seat.slopes(moving, [run.share(t) for t in moving])
     seat.optimiser.step(slopes, player.optim.rate(seat.moves[0]))
     seat.moves[0] += 1
     if player.after:
