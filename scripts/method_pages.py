@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from ringfence import methods
+from ringfence.benchmark.notes import notes as section_notes
 from ringfence.benchmark.records import Record, Section, number, read_records, sections
 from ringfence.benchmark.records import Row as Line
 from ringfence.benchmark.tables import share
@@ -114,6 +115,7 @@ def choosing(found: list[tuple[str, Section]]) -> str:
     for folder, section in found:
         place = ", ".join(p for p in section.place if p)
         lines += [f"## {place} (`records/{folder}`)", "", *_markdown(RANKED, _ranked(section)), ""]
+        lines += [*(f"* {line}" for line in section_notes(section) if line.startswith(TOLD)), ""]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -124,7 +126,9 @@ CHOICE = (
     "the same networks untrained, and the CPU seconds of a whole run, one thread. Baselines (*slanted*) stand beside",
     "them: where a nearest neighbour wins and you need no generator, take the nearest neighbour.",
 )
-RANKED = ("method", "AUROC", "sd over seeds", "gain over untrained", "CPU seconds a run")
+RANKED = ("method", "budget", "AUROC", "sd over seeds", "gain over untrained", "CPU seconds a run")
+TOLD = ("budget", "below", "failed", "means with gaps")
+"""Notes that a ranking needs beside it, by how they begin; the tables of a benchmark have them all."""
 
 
 def _ranked(section: Section) -> list[tuple[str, ...]]:
@@ -138,7 +142,8 @@ def _ranked(section: Section) -> list[tuple[str, ...]]:
         seconds = row.spread(lambda record: record.get("cpu_s")).mean
         auroc = row.metric("auroc")
         label = f"{mark}{row.name.label}{mark}"
-        rows.append((label, share(auroc.mean).text, share(auroc.sd).text, gain, f"{seconds:,.1f}"))
+        budget = section.budgets[row.name.budget]
+        rows.append((label, budget, share(auroc.mean).text, share(auroc.sd).text, gain, f"{seconds:,.1f}"))
     return rows
 
 

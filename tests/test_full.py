@@ -11,7 +11,7 @@ from ringfence.benchmark.notes import LEAST_GAIN
 from ringfence.metrics import paired_interval
 from ringfence.presets import names
 from ringfence.workflow import DEMO
-from test_records import EASY, NO_ROOM
+from test_records import EASY, SEEDS, SMALL_GAIN
 
 pytestmark = [pytest.mark.full, pytest.mark.timeout(3600)]
 
@@ -22,13 +22,14 @@ METHODS = sorted(methods())
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_learns_every_easy_set(method: str, name: str, data_dir: Path, tmp_path: Path) -> None:
     cases = ["3", "5"] if name == "digits" else []
-    jobs = plan(name, [method], cases=cases, seeds=3, baselines=False)
+    seeds = SEEDS.get((method, name), 3)
+    jobs = plan(name, [method], cases=cases, seeds=seeds, baselines=False)
     records = run(jobs, tmp_path, Setting(str(data_dir), "scripts/test --full"), workers=2)
     auroc = {(r["role"], r["case"], r["seed"]): r["metrics"]["auroc"] for r in records}
     pairs = sorted({pair for _, *pair in auroc})
     gains = [auroc["trained", *pair] - auroc["untrained", *pair] for pair in pairs]
-    assert len(gains) == 3 * max(1, len(cases))
-    assert (np.mean(gains) >= LEAST_GAIN) != ((method, name) in NO_ROOM)
+    assert len(gains) == seeds * max(1, len(cases))
+    assert (np.mean(gains) >= LEAST_GAIN) != ((method, name) in SMALL_GAIN)
 
 
 @pytest.mark.parametrize("method", DEMO)

@@ -12,14 +12,16 @@ import numpy as np
 import pytest
 
 from ringfence import methods
-from ringfence.benchmark.notes import LEAST_GAIN
+from ringfence.benchmark.notes import LEAST_GAIN, LOW
 from ringfence.benchmark.records import Section, read_records, sections
 from ringfence.benchmark.tables import tables
 
 ROOT = Path(__file__).resolve().parent.parent
 EASY = ("digits", "letter", "optdigits", "vowels")
-# Whose gain is smaller on a set, with the reason on its page.
-NO_ROOM = {
+# More than three seeds on a set: untrained discriminators rank `optdigits` by chance, the first three of them well.
+SEEDS = {(method, "optdigits"): 10 for method in ("badgan", "fencegan", "gan", "goodbadgan", "minlgan")}
+# Whose gain on a set is smaller than every method's should be, with the reason on its page.
+SMALL_GAIN = {
     ("alocc", "vowels"): "on `vowels` training adds .073 only",
     ("dagmm", "vowels"): "**`vowels` leaves no room for a gain of .10**",
 }
@@ -30,15 +32,21 @@ def easy() -> dict[str, Section]:
     return {section.place.benchmark: section for section in sections(read_records(ROOT / "records" / "easy"))}
 
 
+def notes_of(method: str) -> str:
+    """The notes on a method in one line."""
+    return " ".join((ROOT / "docs" / "methods" / "notes" / f"{method}.md").read_text(encoding="utf-8").split())
+
+
 @pytest.mark.parametrize("name", EASY)
 @pytest.mark.parametrize("method", methods())
 def test_every_method_learned_every_easy_set(method: str, name: str, easy: dict[str, Section]) -> None:
     row = next(r for r in easy[name].rows if r.name.method == method and r.name.kind == "default")
-    assert {seed for _, seed in row.runs} >= {0, 1, 2}
+    assert {seed for _, seed in row.runs} == set(range(SEEDS.get((method, name), 3)))
+    if (method, name) in SEEDS:
+        assert f"**Ten seeds on `{name}`**" in notes_of(method)
     assert row.gain is not None
-    if (method, name) in NO_ROOM:
-        page = (ROOT / "docs" / "methods" / "notes" / f"{method}.md").read_text(encoding="utf-8")
-        assert NO_ROOM[method, name] in " ".join(page.split())
+    if (method, name) in SMALL_GAIN:
+        assert SMALL_GAIN[method, name] in notes_of(method)
         assert row.gain.mean < LEAST_GAIN, f"{method} has room on {name} by now: take it from the list"
     else:
         assert row.gain.mean >= LEAST_GAIN
@@ -52,11 +60,17 @@ def test_nearest_neighbour_stands_beside_them(name: str, easy: dict[str, Section
 
 def test_a_method_below_80_has_its_diagnosis(easy: dict[str, Section]) -> None:
     low = {
-        r.name.method for s in easy.values() for r in s.rows if r.name.role == "trained" and r.metric("auroc")[0] < 0.8
+        (r.name.method, name)
+        for name, section in easy.items()
+        for r in section.rows
+        if r.name.role == "trained" and r.metric("auroc")[0] < LOW
     }
-    for method in low:
-        notes = (ROOT / "docs" / "methods" / "notes" / f"{method}.md").read_text(encoding="utf-8")
-        assert "**Below .80" in notes, f"{method} is below .80 on some easy set, and its page does not say why"
+    assert low
+    for method, name in low:
+        told = re.search(r"\*\*Below \.80\*\*(.*?)(?= \* \*\*|$)", notes_of(method))
+        assert told, f"{method} is below .80 on {name}, and its page does not say why"
+        words = {"digits": "digit 3"}.get(name, f"`{name}`")
+        assert words in told[1] or "all four easy sets" in told[1], f"{method}: no word of {name}"
 
 
 def numbers(value: Any) -> Iterator[float]:
