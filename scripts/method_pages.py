@@ -275,12 +275,13 @@ def _row(row: Row) -> str:
 def _preset(name: str, preset: str, variant: str) -> list[str]:
     found = entry(name, preset, variant)
     det = methods()[name].preset(preset, variant)
-    shape = {"kdd99": (121,), "mnist": (1, 28, 28)}[preset]
+    shape = {"kdd99": (121,), "arrhythmia": (274,), "mnist": (1, 28, 28), "cifar10": (3, 32, 32)}[preset]
     params = ", ".join(f"`{k}={v!r}`" for k, v in found["parameters"].items())
     lines = [f"Source: {found['source']}.", "", params, "", *_networks(_built(type(det), shape, det)), ""]
     for printed in (v for k, v in found.items() if k.startswith("published")):
         figures = ", ".join(f"{k} {v:g}" for k, v in printed.items() if k != "score")
-        lines += [f"Published with score `{printed['score']}` (the papers flag the top 20 %): {figures}.", ""]
+        flagged = "the papers flag the top 20 %, unless the notes say otherwise"
+        lines += [f"Published with score `{printed['score']}` ({flagged}): {figures}.", ""]
     return lines
 
 

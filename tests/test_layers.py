@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ringfence.exceptions import InvalidParameter
 from ringfence.networks import Discriminator, Maker, Network, Row
-from ringfence.networks.axis import INITIALISERS, he, normal_002, xavier
+from ringfence.networks.axis import INITIALISERS, Initialiser, he, normal_001, normal_002, xavier
 from ringfence.networks.layers import Conv2d, ConvTranspose2d, Dropout, LeakyReLU, Linear, Products, ReLU, Reshape
 from ringfence.networks.normalisation import BatchNorm
 from ringfence.networks.tables import same_padding
@@ -258,9 +258,10 @@ def test_uniform_initialisers_fill_their_bounds(name: str, bound: float, kind: s
     assert not torch.equal(layer.weight[0], layer.weight[1])
 
 
-def test_normal_002_has_that_deviation() -> None:
-    layer = Linear(100, 100, bias=True, init=normal_002, rngs=rngs(1))
-    assert layer.weight.std().item() == pytest.approx(0.02, rel=0.05)
+@pytest.mark.parametrize(("init", "deviation"), [(normal_002, 0.02), (normal_001, 0.01)])
+def test_normal_numbers_have_the_deviation_of_their_name(init: Initialiser, deviation: float) -> None:
+    layer = Linear(100, 100, bias=True, init=init, rngs=rngs(1))
+    assert layer.weight.std().item() == pytest.approx(deviation, rel=0.05)
     assert abs(layer.weight.mean().item()) < 0.001
     assert not layer.bias.any()
 

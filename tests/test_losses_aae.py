@@ -43,9 +43,9 @@ def test_an_adversarial_autoencoder_has_three_moves() -> None:
 
 
 def test_the_moves_of_an_adversarial_autoencoder_and_their_rates() -> None:
-    players = AAE(lr=3e-3, beta1=0.4).stages()[0].players
+    players = AAE(lr=3e-3, beta1=0.4, beta2=0.8).stages()[0].players
     assert [p.nets for p in players] == [("generator", "encoder"), ("latent_discriminator",), ("encoder",)]
-    assert [p.optim for p in players] == [Optim("adam", 3e-3, (0.4, 0.999))] * 3
+    assert [p.optim for p in players] == [Optim("adam", 3e-3, (0.4, 0.8))] * 3
     slower = AAE(lr=3e-3, adversarial_lr=1e-4).stages()[0].players
     assert [p.optim.lr for p in slower] == [3e-3, 1e-4, 1e-4]
 

@@ -396,6 +396,14 @@ def test_fence_gan_apart_has_one_adam_for_its_discriminator() -> None:
     assert fence.optimiser is not real.optimiser
 
 
+@pytest.mark.parametrize("apart", [False, True])
+def test_momenta_are_everybodys_and_weight_decay_is_the_discriminators_of_fence_gan(apart: bool) -> None:
+    det = FenceGAN(apart=apart, pretrain_epochs=1, beta1=0, beta2=0.9, discriminator_weight_decay=0.5)
+    for player in (player for stage in det.stages() for player in stage.players):
+        assert player.optim.betas == (0.0, 0.9)
+        assert player.optim.weight_decay == (0.5 if player.nets == ("discriminator",) else 0.0)
+
+
 @pytest.mark.parametrize(
     ("decay", "expected"),
     # Keras: rate lr / (1 + decay · t) at update t = 0, 1, 2. Slope 1, lr 1: 1 + 1/1.5 + 1/2 = 13/6; 3 without decay.

@@ -62,8 +62,8 @@ class Detector(Generative, Signed):
         Passes over the training rows, or "auto": as many as make about 1,000 steps.
     batch_size
         Rows in a step, at least 2.
-    lr, beta1
-        Learning rate and momentum of Adam (its β₁).
+    lr, beta1, beta2
+        Learning rate of Adam, its momentum β₁ and the decay β₂ of its mean of squares.
     latent_dim
         Length of the generator's input.
     prior
@@ -84,7 +84,7 @@ class Detector(Generative, Signed):
     strict
         Refuse rows to be scored that hold a category or a gap that no training row had, instead of warning.
     init
-        How weights are drawn: "he", "xavier" or "normal_002".
+        How weights are drawn: "he", "xavier", "normal_002" or "normal_001".
     layers
         Layer tables by network name instead of the family's own (see `ringfence.networks.tables`); presets fill it.
     contamination
@@ -139,6 +139,7 @@ class Detector(Generative, Signed):
     batch_size: int = 64
     lr: float = 1e-3
     beta1: float = 0.5
+    beta2: float = 0.999
     latent_dim: int = 16
     prior: str = "normal"
     ema: float = 0.99
@@ -166,6 +167,7 @@ class Detector(Generative, Signed):
         "batch_size": Limit(2, whole=True),
         "lr": Limit(0, open_low=True),
         "beta1": Limit(0, 1, open_high=True),
+        "beta2": Limit(0, 1, open_high=True),
         "latent_dim": Limit(1, whole=True),
         "prior": OneOf(tuple(PRIORS)),
         "ema": Limit(0, 1, open_high=True),
@@ -217,8 +219,13 @@ class Detector(Generative, Signed):
 
     @property
     def adam(self) -> Optim:
-        """Adam with the detector's rate and momentum."""
-        return Optim("adam", self.lr, (float(self.beta1), 0.999))  # torch refuses a momentum of 0 that is no float
+        """Adam with the detector's rate and momenta."""
+        return Optim("adam", self.lr, self.momenta)
+
+    @property
+    def momenta(self) -> tuple[float, float]:
+        """β₁ and β₂ of Adam; torch refuses a 0 that is no float."""
+        return float(self.beta1), float(self.beta2)
 
     # ---- fitting ------------------------------------------------------------------------------------------------
 

@@ -97,7 +97,9 @@ def add_view(parser: argparse.ArgumentParser) -> None:
 
 def add_tuning(parser: argparse.ArgumentParser) -> None:
     """Preset, hyperparameters and budget of a method."""
-    parser.add_argument("--preset", help="a paper's networks and hyperparameters, by data set: kdd99, mnist")
+    parser.add_argument(
+        "--preset", help="a paper's networks and hyperparameters, by data set: kdd99, arrhythmia, mnist, cifar10"
+    )
     parser.add_argument("--variant", help="of the preset: printed or released [printed]")
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--members", type=int, metavar="K", help="train K seeds side by side and combine their scores")

@@ -25,11 +25,14 @@ Differs from the paper in:
 * The code learns with D_zz even where its cost is switched off; `dzz=False` has no D_zz at all.
 * One Adam serves all five updates of the code, so that its bias correction fades five times as fast; here
   discriminators have one, generator and encoder another.
-* The code puts the two images of a pair one below the other (join "height"); ours lie over each other as channels.
+* The code puts the two images of a pair one below the other (join "height"); by default ours lie over each other as
+  channels.
 * Spectral normalisation keeps its power iteration still while rows are scored; the code's goes on. The code has it in
-  image networks alone, the encoder among them; ours is for discriminators, of tables too.
+  image networks alone, the encoder among them, as the preset for CIFAR-10 has; by default ours is for discriminators,
+  of tables too.
 * The code tests the last weights although it says that it restores the best; here no epoch is picked. It leaves
-  KDD99 unscaled: variant "released"; the variant "printed" is the same with the min-max scaling of EGBAD's text.
+  KDD99 unscaled: variant "released"; the variant "printed" is the same with the min-max scaling of EGBAD's text. Of
+  Arrhythmia and CIFAR-10 there is the code's variant alone, and no stop on validation scores.
 * The average's decay .999 of the code covers G, E and D_xx; ours covers all networks.
 """
 

@@ -29,7 +29,8 @@ Differs from the paper in:
 * As in the paper, the search itself is held to no prior: it may end where training never drew.
 * The released code scores with the averaged generator and the last discriminator (it hands D the generator's average
   by mistake); we average both.
-* A higher weight of the L1 term is what AnoGAN and EGBAD print; ALAD's copy of AnoGAN swaps the two weights.
+* A higher weight of the L1 term is what AnoGAN and EGBAD print; ALAD's copy of AnoGAN swaps the two weights, and
+  its presets (Arrhythmia, CIFAR-10) keep the printed ones.
 * The released code leaves KDD99 unscaled: variant "released".
 * The review bounds ‖z‖₂ by so many standard deviations about its mode and names no weight of the latent part; ours is a
   share of the prior with equal tails, and a weight like the features'.

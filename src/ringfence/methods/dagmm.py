@@ -15,7 +15,8 @@ code read: danieltan07/dagmm 0f79614 and ALAD's copy 1f1c310, neither by the aut
 
 Differs from the paper in:
 
-* The text was not at hand; networks and figures of the preset are those that both codes and two papers agree on.
+* The text was not at hand; networks and figures of the preset "printed" are those that both codes and two papers agree
+  on, and "released" is ALAD's copy: unscaled, with β₁ = .5. Its reconstruction error is not squared; ours is.
 * The mixture is computed in float64 by Cholesky factors and logsumexp, with 10⁻⁶ on the diagonal of Σ. Both codes score
   with the mixture of the *last batch*, one adds 10⁻¹² inside the logarithm, so that energies end at 27.6, and takes
   |2πΣ|^¼ for |2πΣ|^½; the other takes √(2π|Σ|).

@@ -24,7 +24,8 @@ Differs from the paper in:
 * Our networks are those of the other methods; the code's are residual, with layer norm in D, and no preset has them.
 * By default G moves in every second step, not in every fifth: 1,000 steps would leave it 200 moves.
 * The code's encoder ends in tanh, though z is drawn from N(0, I); ours is linear (a layer table may end in tanh).
-* The code trains E with RMSProp at 5·10⁻⁵: here Adam with the detector's rate serves all.
+* The code's Adam for G and D has the rate 10⁻⁴, β₁ 0 and β₂ .9 (`lr=1e-4, beta1=0, beta2=0.9`); by default ours is that
+  of the other methods, 10⁻³, .5 and .999. The code trains E with RMSProp at 5·10⁻⁵; here one Adam's settings serve all.
 * The gradient penalty is taken halfway between a real and a generated row, not at a random place.
 * The code mirrors images at random; nothing here knows whether a mirrored row is still normal.
 * D is no probability: its score is set against its mean over the training rows, which moves no rank.

@@ -27,7 +27,8 @@ Differs from the paper in:
 * No score is scaled to the smallest and largest of a test set, and batch norm uses its running statistics while rows
   are scored: the code does neither, and its scores depend on the rest of the batch.
 * The code keeps the epoch with the best AUROC on the labelled test set; here no epoch is picked.
-* The code has an own head for f (100 values); ours are the values before the logit.
+* The code has an own head for f (100 values), as the preset has; by default ours are the values before the logit. Its
+  skips pass a ReLU before they are joined to the way up; ours are joined as the way down gave them.
 * `latent_dim` and `prior` have no say: nothing is drawn, and the bottom of the U is as wide as its layer table says.
 """
 

@@ -21,6 +21,8 @@ Differs from the paper in:
 * The text was not at hand.
 * The L draws of ε for the score are made in `fit`, once, and are common to all rows: a score is a function of the row.
 * σ_min keeps the density of a column that hardly varies from growing without bound.
+* The preset has the widths and rates of the re-implementation named below, whose one decoder ends in μ and σ; here each
+  has a network of those widths. Its data are its user's: that they are MNIST's is our choice.
 * A re-implementation (Michedev/VAE_anomaly_detection, commit fa2fb6a) scores the arithmetic mean of the densities of
   single columns, which is no likelihood of the row; here it is the sum of their logarithms, as the paper has it.
 """

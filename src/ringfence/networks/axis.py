@@ -21,13 +21,23 @@ def normal_002(weight: Tensor, fan_in: int, fan_out: int, rng: torch.Generator) 
     weight.normal_(0.0, 0.02, generator=rng)
 
 
+def normal_001(weight: Tensor, fan_in: int, fan_out: int, rng: torch.Generator) -> None:
+    """N(0, 0.01²), what ALAD's released code draws its image networks by."""
+    weight.normal_(0.0, 0.01, generator=rng)
+
+
 def he(weight: Tensor, fan_in: int, fan_out: int, rng: torch.Generator) -> None:
     """He's uniform initialisation for leaky ReLU, U(±√(6 / fan_in)): keeps the variance through deep stacks."""
     bound = math.sqrt(6.0 / fan_in)
     weight.uniform_(-bound, bound, generator=rng)
 
 
-INITIALISERS: dict[str, Initialiser] = {"xavier": xavier, "normal_002": normal_002, "he": he}
+INITIALISERS: dict[str, Initialiser] = {
+    "xavier": xavier,
+    "normal_002": normal_002,
+    "normal_001": normal_001,
+    "he": he,
+}
 
 
 def drawn(

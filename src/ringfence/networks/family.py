@@ -94,7 +94,10 @@ class Family(ABC):
         if self.heads:
             made.last.layers.append(Softmax(self.heads))
         if made.out_shape != self.shape:
-            raise InvalidParameter(f"layer table ends with shape {made.out_shape}, but these data need {self.shape}")
+            raise InvalidParameter(
+                f"layer table ends with shape {made.out_shape}, but these data need {self.shape} "
+                "(is this preset for another data set?)"
+            )
         return made
 
     def generator(self, name: str = "generator", plain: bool = False) -> Network:

@@ -36,7 +36,10 @@ class UNet(nn.Module):
             self.up.append(network)
             beside = shapes.pop()
             if shapes and network.out_shape[1:] != beside[1:]:
-                raise InvalidParameter(f"layer table: {network.out_shape} on the way up meets {beside} on the way down")
+                raise InvalidParameter(
+                    f"layer table: {network.out_shape} on the way up meets {beside} on the way down "
+                    "(is this preset for another data set?)"
+                )
             self.out_shape = network.out_shape
             after = (network.out_shape[0] + beside[0], *beside[1:])
 
