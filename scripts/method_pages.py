@@ -9,6 +9,7 @@ those, not the pages. tests/test_docs.py holds that the committed pages and draw
 import math
 import re
 import sys
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -22,7 +23,9 @@ from ringfence.benchmark.records import Record, Section, number, read_records, s
 from ringfence.benchmark.records import Row as Line
 from ringfence.benchmark.tables import share
 from ringfence.detector import Detector
+from ringfence.distances import DISTANCES, IMAGE_DISTANCES
 from ringfence.maps import row_maps
+from ringfence.methods.shared import ROW_DISTANCE
 from ringfence.networks import INITIALISERS, Maker, UNet, family_for
 from ringfence.networks.tables import Discriminator, Network, Row
 from ringfence.presets import entry, names
@@ -86,13 +89,29 @@ AIDED = (
     "effects on one or two sets, read with the AUROC of test rows, and no default was changed for them but ALAD's",
     "spectral normalisation, which MMD² settled. Spectral normalisation is `spectral` of the plain GANs and ALAD,",
     "`lipschitz` of LAD and a key of layer tables; progressive growing is not here, and",
-    "[the architecture](../architecture.md) says why.",
+    "[the architecture](../architecture.md) says why. Searches that accept only likely latent vectors, and the part of",
+    "‖z‖ − mode, are AnoGAN's alone: `likely`, and the score kind `fm_latent`.",
 )
+
+
+def _distances() -> list[str]:
+    """Say which methods take another distance of a row from its reconstruction, and under which name."""
+    taken: dict[str, list[str]] = {}
+    for name, cls in methods().items():
+        for option in (option for option, rule in cls.limits.items() if rule is ROW_DISTANCE):
+            taken.setdefault(option, []).append(f"[{name}]({name}.md)")
+    text = (
+        f"Distances of a row from its reconstruction by name: {', '.join(f'`{n}`' for n in DISTANCES)}; for images "
+        f"{', '.join(f'`{n}`' for n in IMAGE_DISTANCES)} too. "
+        + " ".join(f"`{option}` names it for {', '.join(names)}." for option, names in taken.items())
+        + " The docstring of each says where it counts. ALAD's two distances are its score kinds `l1` and `l2`."
+    )
+    return textwrap.wrap(text, 118, break_on_hyphens=False)
 
 
 def aids(found: list[Section]) -> str:
     """Show what single options did."""
-    lines = [MADE, "", "# What single options do", "", *AIDED, ""]
+    lines = [MADE, "", "# What single options do", "", *AIDED, "", *_distances(), ""]
     for section in found:
         place = ", ".join(p for p in section.place if p)
         lines += [f"## {place}", ""]

@@ -42,6 +42,7 @@ UNCODED = {
     "adgan", "badgan", "deepsvdd", "dsebm", "fencegan", "gan", "goodbadgan", "lad", "minlgan", "mogaal", "skipganomaly",
     "sogaal",
 }  # fmt: skip
+REMADE = {"adgan", "dsebm", "skipganomaly"}  # without a latent vector of the row
 # Of the part `residual`, where a method has another one than l1 and no say in it.
 OWN_DISTANCES = {"alocc": "l2_squared", "fanogan": "mean_squared", "gpnd": "l2", "ocgan": "mean_squared"}
 
@@ -285,7 +286,8 @@ def test_so_few_samples_can_not_be_made(n: int) -> None:
 def test_codes_and_reconstructions_exist_where_the_method_has_them(det: Detector) -> None:
     fitted = clone(det).set_params(latent_dim=4).fit(X)
     coded = det.name not in UNCODED
-    assert hasattr(fitted, "encode") == hasattr(fitted, "reconstruct") == coded
+    assert hasattr(fitted, "encode") == coded
+    assert hasattr(fitted, "reconstruct") == (coded or det.name in REMADE)
     if coded:
         assert fitted.encode(X).shape == (40, 4)
         assert fitted.reconstruct(X).shape == X.shape

@@ -3,10 +3,14 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from sklearn.base import clone
 
-from ringfence import EGBAD, GAN, OCGAN, AutoEncoder, SkipGANomaly, methods
+from ringfence import ADGAN, DSEBM, EGBAD, GAN, OCGAN, AutoEncoder, SkipGANomaly, methods
+from ringfence.detector import Detector
+from ringfence.distances import DISTANCES
 from ringfence.exceptions import InvalidData, InvalidParameter
 from ringfence.generative import slerp
 
@@ -44,6 +48,39 @@ def test_the_way_from_row_to_row_begins_and_ends_with_their_reconstructions(det:
     way = det.interpolate(*det.encode(X[:2]), n=5)
     assert way.shape == (5, 5)
     np.testing.assert_allclose(way[[0, -1]], det.reconstruct(X[:2]), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("det", "part", "distance"),
+    [
+        (SkipGANomaly(**QUICK), "residual", "mean_squared"),
+        (ADGAN(**QUICK, starts=1, steps=2), "residual", "l2_squared"),  # of one start: the mean is its end
+        (DSEBM(**QUICK, units=4), "reconstruction", "l2"),
+    ],
+    ids=lambda v: v.name if isinstance(v, Detector) else "",
+)
+@pytest.mark.parametrize("shape", [(5,), (1, 8, 8)], ids=str)
+def test_what_remakes_a_row_without_its_latent_vector_reconstructs_it(
+    det: Detector, part: str, distance: str, shape: tuple[int, ...]
+) -> None:
+    rows = np.random.default_rng(0).normal(50, 10, size=(24, *shape))
+    fitted = clone(det).fit(rows)
+    remade = fitted.reconstruct(rows)
+    assert remade.shape == rows.shape
+    # In the rows' units: scaled again, it is as far from them as the score says.
+    scaled, made = fitted.preprocess_.tensor(rows), fitted.preprocess_.tensor(remade)
+    np.testing.assert_allclose(DISTANCES[distance](scaled, made), fitted.parts(rows)[part], rtol=1e-3)
+    # A function of the row, as its score is.
+    assert np.array_equal(fitted.reconstruct(rows[::-1]), remade[::-1])
+    assert np.array_equal(fitted.reconstruct(rows[3:4]), remade[3:4])
+
+
+def test_a_remade_row_of_a_frame_reads_as_a_row() -> None:
+    frame = pd.DataFrame({"size": X[:, 0] + 50, "colour": np.where(X[:, 0] > 0, "red", "blue").astype(object)})
+    for det in (SkipGANomaly(**QUICK), ADGAN(**QUICK, starts=2, steps=2), DSEBM(**QUICK, units=4)):
+        remade = det.fit(frame).reconstruct(frame)
+        assert list(remade.columns) == ["size", "colour"]
+        assert set(remade["colour"]) <= {"red", "blue"}
 
 
 def test_a_method_without_an_encoder_takes_latent_vectors() -> None:

@@ -151,7 +151,7 @@ def test_scoring_leaves_the_networks_and_starts_as_they_were() -> None:
     assert all(torch.equal(v, before[k]) for k, v in det.nets_.state_dict().items())
     assert np.array_equal(det.anomaly_score(X[[7, 3]]), scores[[7, 3]])
     assert np.array_equal(det.anomaly_score(X[3:4]), scores[3:4])
-    assert not hasattr(det, "reconstruct")
+    assert not hasattr(det, "encode")
 
 
 def test_few_rows_are_searched_in_benchmarks() -> None:

@@ -1,6 +1,8 @@
 """Distances that come from a similarity against numbers worked out by hand, and who may name them."""
 
 import math
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -9,11 +11,12 @@ import torch
 from sklearn.datasets import load_digits
 from torch import Tensor
 
-from golden import APPROX, values
-from ringfence import AAE, ALOCC, GPND, AutoEncoder, GANomaly
+from golden import APPROX, Judge, batch, terms, values
+from ringfence import AAE, ADGAN, ALOCC, EGBAD, GPND, OCGAN, AutoEncoder, FAnoGAN, GANomaly, SkipGANomaly
 from ringfence.detector import Detector
 from ringfence.distances import DISTANCES, IMAGE_DISTANCES, ROW_DISTANCES, cosine, rbf, residual, ssim
 from ringfence.exceptions import InvalidParameter
+from test_losses_adgan import line
 
 C1, C2 = 0.02**2, 0.06**2
 """(K₁ L)² and (K₂ L)² for K₁ = .01, K₂ = .03, L = 2."""
@@ -133,6 +136,11 @@ def test_codes_and_features_have_no_ssim() -> None:
         (AutoEncoder, "distance"),
         (GANomaly, "residual_distance"),
         (GPND, "residual_distance"),
+        (ADGAN, "residual_distance"),
+        (EGBAD, "residual_distance"),
+        (FAnoGAN, "residual_distance"),
+        (OCGAN, "residual_distance"),
+        (SkipGANomaly, "residual_distance"),
     ],
 )
 @pytest.mark.filterwarnings("ignore::ringfence.preprocess.ConstantColumns")
@@ -142,3 +150,59 @@ def test_a_row_and_its_reconstruction_are_compared_by_ssim_where_they_are_images
     assert np.isfinite(det.fit(images).anomaly_score(images[:3])).all()
     with pytest.raises(InvalidParameter, match=f"^{name}='ssim' is for images alone"):
         det.fit(images.reshape(40, 64))
+
+
+# ---- methods that take another distance in their score --------------------------------------------------------------
+
+
+def remaking_zeros() -> Any:
+    """Every row is remade as (0, 0)."""
+    judge = Judge(lambda *a: a[0][:, 0])
+    return SimpleNamespace(
+        encoder=lambda x: 0 * x[:, :1],
+        generator=lambda z: torch.zeros(len(z), 2),
+        discriminator=judge,
+        latent_discriminator=judge,
+        classifier=judge,
+        normal=SimpleNamespace(mean=torch.tensor(0.0)),
+    )
+
+
+# Of the row (3, 4) from (0, 0): a sum and mean of 7, a length of 5, and cosine has no direction to go by.
+FROM_ZERO = {
+    "l1": 7.0,
+    "l2": 5.0,
+    "l2_squared": 25.0,
+    "linf": 4.0,
+    "mean_absolute": 3.5,
+    "mean_squared": 12.5,
+    "rbf": 1 - math.exp(-6.25),
+    "cosine": 1.0,
+}
+OWN = {EGBAD: "l1", FAnoGAN: "mean_squared", SkipGANomaly: "mean_squared", OCGAN: "mean_squared", ADGAN: "l2_squared"}
+
+
+@pytest.mark.parametrize("name", FROM_ZERO)
+@pytest.mark.parametrize("method", OWN)
+def test_the_residual_of_a_score_is_the_distance_that_is_named(method: Any, name: str) -> None:
+    assert set(FROM_ZERO) == set(DISTANCES)
+    nets, x = remaking_zeros(), torch.tensor([[3.0, 4.0]])
+    if method is ADGAN:  # whose searches bend copies of a network: this one gives (0, 0) and has no slope in z
+        nets.generator, nets.search = line(0.0, 0.0, outputs=2), SimpleNamespace(starts=torch.zeros(2, 1))
+    still = {"network_rate": 0.0} if method is ADGAN else {}
+    found = method(residual_distance=name, **still).score_parts(nets, x)["residual"]
+    assert values(found) == pytest.approx([FROM_ZERO[name]], **APPROX)
+    default = method(**still)
+    assert default.residual_distance == OWN[method]
+    assert values(default.score_parts(nets, x)["residual"]) == pytest.approx([FROM_ZERO[OWN[method]]], **APPROX)
+
+
+def test_where_the_loss_has_the_residual_of_the_score_it_has_its_distance() -> None:
+    step = replace(batch([[3.0, 4.0]], [[0.0]]), gauss=torch.zeros)
+    for det, term, expected in [
+        (FAnoGAN(residual_distance="l1"), "encoder.residual", 7.0),
+        (FAnoGAN(residual_distance="l1", encoder_loss="izi"), "encoder.residual", 7.0),
+        (OCGAN(residual_distance="l1"), "encoder.residual", 70.0),  # λ = 10
+        (SkipGANomaly(residual_distance="l2"), "generator.residual", 175.0),  # 50 · 3.5, the mean absolute error
+    ]:
+        assert terms(det, remaking_zeros(), step)[term] == pytest.approx([expected]), det

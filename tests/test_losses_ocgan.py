@@ -106,6 +106,18 @@ def test_the_autoencoder_fools_both_and_remakes_the_row_without_its_noise() -> N
     assert values(heavier["residual"]) == pytest.approx([3250.0], rel=1e-5)
 
 
+def test_the_released_code_weighs_what_fools_the_latent_discriminator_by_ten() -> None:
+    given = step([[1.0, 2.0]], [[0.5, -0.25]], [[5.0, 0.0]])
+    plain, weighed = (det.autoencoder_loss(toys(), given) for det in (OCGAN(), OCGAN(latent_weight=10.0)))
+    # D_l of the code (1, 1) has the logit −2: log(1 + e²) = 2.126928…, ten times that; the other terms stay.
+    assert values(plain["latent"]) == pytest.approx([2.126928], rel=1e-5)
+    assert values(weighed["latent"]) == pytest.approx([21.26928], rel=1e-5)
+    assert all(torch.equal(plain[name], weighed[name]) for name in ("visual", "residual"))
+    # It is the step of En and De alone that it is in: D_l's own loss knows no weight.
+    judged = [det.latent_loss(toys(), given) for det in (OCGAN(), OCGAN(latent_weight=10.0))]
+    assert all(torch.equal(judged[0][name], judged[1][name]) for name in judged[0])
+
+
 def test_before_mining_the_decoder_learns_from_the_latents_that_the_discriminator_sees() -> None:
     # The released code shows D_v De(u) and trains De on tanh(u), within ±.76.
     u = [[0.99, -0.99]]

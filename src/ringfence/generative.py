@@ -72,6 +72,10 @@ def _encodes(self: "Generative") -> bool:
     return hasattr(self, "code")
 
 
+def _remakes(self: "Generative") -> bool:
+    return hasattr(self, "remade") or _encodes(self)
+
+
 def _decodes(self: "Generative") -> bool:
     return _draws(self) or _encodes(self)
 
@@ -79,8 +83,9 @@ def _decodes(self: "Generative") -> bool:
 class Generative(ABC):
     """What a detector with a network `generator` of latent vectors can do beside scoring.
 
-    Which of it there is depends on the method: `sample` where latent vectors follow a prior, `encode` and `reconstruct`
-    where a row has a latent vector, `interpolate` with either.
+    Which of it there is depends on the method: `sample` where latent vectors follow a prior, `encode` where a row has a
+    latent vector (the hook `code`), `interpolate` with either, `reconstruct` where it has one or is remade without (the
+    hook `remade`).
     """
 
     latent_dim: int
@@ -102,6 +107,11 @@ class Generative(ABC):
     def _by_chunks(self, x: Any, fn: Callable[[Tensor], dict[str, Tensor]]) -> Mapping[str, NDArray[np.float64]]:
         """Apply a function to scaled rows in chunks."""
 
+    def _remade(self: Any, nets: Any, x: Tensor) -> Tensor:
+        """Reconstructions of scaled rows: the method's hook `remade`, or the generator on its hook `code`."""
+        rows: Tensor = self.remade(nets, x) if hasattr(self, "remade") else nets.generator(self.code(nets, x))
+        return rows
+
     @available_if(_draws)  # type: ignore[untyped-decorator]
     def sample(self: Any, n: int, random_state: int | np.random.RandomState | None = None) -> Any:
         """Generate `n` rows in the training rows' units and words: (n, …) float64, or a data frame like theirs."""
@@ -118,15 +128,14 @@ class Generative(ABC):
         z: NDArray[np.float64] = self._by_chunks(self._received(X), lambda x: {"z": self.code(self.nets_, x)})["z"]
         return z
 
-    @available_if(_encodes)  # type: ignore[untyped-decorator]
+    @available_if(_remakes)  # type: ignore[untyped-decorator]
     def reconstruct(self: Any, X: Any) -> Any:
-        """Return what the generator makes of each row's latent vector, in the units, words and shape of X."""
+        """Return what the networks make of each row, in the units, words and shape of X.
+
+        G of the row's latent vector, or what a method without one remakes the row as.
+        """
         check_is_fitted(self)
-
-        def remade(x: Tensor) -> dict[str, Tensor]:
-            return {"rows": self.nets_.generator(self.code(self.nets_, x))}
-
-        made = self._by_chunks(self._received(X), remade)["rows"]
+        made = self._by_chunks(self._received(X), lambda x: {"rows": self._remade(self.nets_, x)})["rows"]
         return returned(self, self.preprocess_.rows(torch.from_numpy(made)), X)
 
     @available_if(_decodes)  # type: ignore[untyped-decorator]

@@ -1,8 +1,8 @@
 """Where in an image the anomaly is: one map a row, from the networks of a fitted detector.
 
-residual    |x − G(z)| summed over channels, z the row's latent vector; for methods that reconstruct. ADGAN's G(z) is
-            the mean of its tuned generators at the ends of its searches
-feature     |a(x) − a(G(z))| summed over channels, a the discriminator's last layer that still has pixels; likewise
+residual    |x − x̂| summed over channels, x̂ the reconstruction; for methods that have one. ADGAN's is the mean of its
+            tuned generators at the ends of its searches
+feature     |a(x) − a(x̂)| summed over channels, a the discriminator's last layer that still has pixels; likewise
 gradient    |∂ logit D(x)/∂x| summed over channels, how much each pixel moves the judgement; for methods that do not
             reconstruct. The logit and not D, whose slope vanishes where it is sure; |∂A/∂x| of the score A where there
             is no D(x)
@@ -41,8 +41,7 @@ def row_maps(detector: Detector, rows: NDArray[Any] | LazyRows) -> dict[str, NDA
     check_is_fitted(detector)
     if len(detector.preprocess_.shape) != 3:
         raise InvalidParameter("maps are for images; this detector was fitted on tables")
-    hooks = {"code": _reconstruction, "remade": _residual}
-    work = next((fn for hook, fn in hooks.items() if hasattr(detector, hook)), _gradient)
+    work = _reconstruction if hasattr(detector, "reconstruct") else _gradient
     each = [member.nets.to(detector._device) for member in detector.members_]
     with steps_bar(1, "maps", show=False) as bar:
         scaled = detector._scaled(detector._received(rows))
@@ -55,12 +54,8 @@ def row_maps(detector: Detector, rows: NDArray[Any] | LazyRows) -> dict[str, NDA
     return {name: values.float().numpy() for name, values in found.items()}
 
 
-def _residual(detector: Any, nets: Any, x: Tensor) -> dict[str, Tensor]:
-    return {"residual": (x - detector.remade(nets, x)).abs().sum(1)}
-
-
 def _reconstruction(detector: Any, nets: Any, x: Tensor) -> dict[str, Tensor]:
-    remade = nets.generator(detector.code(nets, x))
+    remade = detector._remade(nets, x)
     maps = {"residual": (x - remade).abs().sum(1)}
     judge = getattr(nets, "discriminator", None)
     seen = spatial(judge, x) if isinstance(judge, Discriminator) else None

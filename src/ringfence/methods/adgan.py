@@ -32,7 +32,7 @@ from ..limits import Limit, OneOf
 from ..networks import Family
 from ..registry import Info, register
 from ..tuning import Tuning, tune
-from .shared import PlainGAN
+from .shared import ROW_DISTANCE, PlainGAN
 
 
 @register("adgan")
@@ -54,6 +54,8 @@ class ADGAN(PlainGAN):
         Rates η of z and η_θ of the copy of G; with a `network_rate` of 0 G stays as it is.
     z_optimiser
         What moves z: "adam" or "sgd", plain steps. G's copies take plain steps.
+    residual_distance
+        ℓ, in the searches and the score, in the place of ‖·‖₂²: one of `ringfence.distances.ROW_DISTANCES`.
     """
 
     starts: int = 8
@@ -61,6 +63,7 @@ class ADGAN(PlainGAN):
     z_rate: float = 0.25
     network_rate: float = 5e-5
     z_optimiser: str = "adam"
+    residual_distance: str = "l2_squared"
 
     info = Info(
         "GAN and searches that bend the generator", "Deecke et al., ECML-PKDD 2018", 2018, ("search",), "search",
@@ -74,6 +77,7 @@ class ADGAN(PlainGAN):
         "z_rate": Limit(0, open_low=True),
         "network_rate": Limit(0, 1, open_high=True),
         "z_optimiser": OneOf(("adam", "sgd")),
+        "residual_distance": ROW_DISTANCE,
     }
     cut_rows: ClassVar[int] = 500
     chunk_rows: ClassVar[int] = 32
@@ -88,12 +92,12 @@ class ADGAN(PlainGAN):
         return [self.gan]
 
     def score_parts(self, nets: Any, x: Tensor) -> dict[str, Tensor]:
-        """Squared error of x where its searches end."""
-        return {"residual": tune(nets.generator, self.squares, x, nets.search.starts, self.plan).mean(1)}
+        """How far x is from where its searches end."""
+        return {"residual": tune(nets.generator, self.loss, x, nets.search.starts, self.plan).mean(1)}
 
     def remade(self, nets: Any, x: Tensor) -> Tensor:
         """Mean over the starts of what the tuned generators make of x."""
-        return tune(nets.generator, self.squares, x, nets.search.starts, self.plan, lambda made, rows: made).mean(1)
+        return tune(nets.generator, self.loss, x, nets.search.starts, self.plan, lambda made, rows: made).mean(1)
 
     @property
     def plan(self) -> Tuning:
@@ -101,6 +105,6 @@ class ADGAN(PlainGAN):
         z = Optim(self.z_optimiser, self.z_rate, (0.9, 0.999))
         return Tuning(self.steps, z, Optim("sgd", self.network_rate))
 
-    def squares(self, made: Tensor, x: Tensor) -> Tensor:
-        """‖x − G(z)‖₂² of each row."""
-        return self.residual(x, made, "l2_squared")
+    def loss(self, made: Tensor, x: Tensor) -> Tensor:
+        """ℓ, of each row from what was made."""
+        return self.residual(x, made, self.residual_distance)

@@ -33,7 +33,7 @@ from ..limits import Flag
 from ..losses import Adversary, adversary_named, cross_entropy
 from ..networks import Family
 from ..registry import Info, register
-from .shared import ADVERSARY, encoder_code, judged, judging
+from .shared import ADVERSARY, ROW_DISTANCE, encoder_code, judged, judging
 
 
 @register("egbad")
@@ -47,10 +47,13 @@ class EGBAD(Detector):
         GAN loss by name or object.
     own_rows
         Draw the rows that train generator and encoder from a shuffle of their own, as the released code does.
+    residual_distance
+        Of L_G, the part `residual`, in the place of ‖·‖₁: one of `ringfence.distances.ROW_DISTANCES`.
     """
 
     adversary: str | Adversary = "non_saturating"
     own_rows: bool = False
+    residual_distance: str = "l1"
 
     info = Info("BiGAN: encoder instead of search", "Zenati et al., arXiv 1802.06222", 2018, needs=("encoder",))
     scores = {
@@ -58,7 +61,7 @@ class EGBAD(Detector):
         "sigma": {"residual": 0.9, "cross_entropy": 0.1},
         "sigma_released": {"residual": 0.9, "cross_entropy_reconstructed": 0.1},
     }
-    limits = {**Detector.limits, "adversary": ADVERSARY, "own_rows": Flag()}
+    limits = {**Detector.limits, "adversary": ADVERSARY, "own_rows": Flag(), "residual_distance": ROW_DISTANCE}
 
     def build(self, make: Family) -> dict[str, nn.Module]:
         """G, E and D(x, z)."""
@@ -96,7 +99,7 @@ class EGBAD(Detector):
         remade = nets.generator(z)
         (logit, features), (logit_remade, features_remade) = nets.discriminator.several((x, remade), z)
         return {
-            "residual": self.residual(x, remade),
+            "residual": self.residual(x, remade, self.residual_distance),
             "feature": l1(features, features_remade),
             "cross_entropy": cross_entropy(logit, 1.0),
             "cross_entropy_reconstructed": cross_entropy(logit_remade, 1.0),

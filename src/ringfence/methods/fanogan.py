@@ -44,7 +44,7 @@ from ..limits import Limit, OneOf
 from ..losses import Wasserstein
 from ..networks import Family
 from ..registry import Info, register
-from .shared import apart, encoder_code, encoder_stage, gan_stage, izi_f, mean_logit
+from .shared import ROW_DISTANCE, apart, encoder_code, encoder_stage, gan_stage, izi_f, mean_logit
 
 
 @register("fanogan")
@@ -64,6 +64,9 @@ class FAnoGAN(Detector):
         κ, weight of the features in "izi_f" while E learns, ≥ 0. Scores keep the paper's 1.
     encoder_epochs
         Epochs of stage 2; None is as many as stage 1 has.
+    residual_distance
+        Of x from G(E(x)), in the place of the mean of squares, while E learns and in the score: one of
+        `ringfence.distances.ROW_DISTANCES`.
     """
 
     penalty: float = 10.0
@@ -71,6 +74,7 @@ class FAnoGAN(Detector):
     encoder_loss: str = "izi_f"
     kappa: float = 1.0
     encoder_epochs: int | None = None
+    residual_distance: str = "mean_squared"
 
     info = Info(
         "WGAN, then an encoder for it",
@@ -92,6 +96,7 @@ class FAnoGAN(Detector):
         "encoder_loss": OneOf(("izi_f", "izi", "ziz")),
         "kappa": Limit(0),
         "encoder_epochs": Limit(0, whole=True, none=True),
+        "residual_distance": ROW_DISTANCE,
     }
 
     def build(self, make: Family) -> dict[str, nn.Module]:
@@ -105,7 +110,7 @@ class FAnoGAN(Detector):
 
     def stages(self) -> list[Stage]:
         """The WGAN; then E."""
-        losses = {"izi_f": izi_f(self, self.kappa), "izi": self.izi_loss, "ziz": self.ziz_loss}
+        losses = {"izi_f": izi_f(self, self.kappa, self.residual_distance), "izi": self.izi_loss, "ziz": self.ziz_loss}
         return [
             gan_stage(Wasserstein(penalty=self.penalty), self.adam, every=self.critic_steps),
             encoder_stage(losses[self.encoder_loss], self.adam, self.encoder_epochs),
@@ -113,7 +118,7 @@ class FAnoGAN(Detector):
 
     def izi_loss(self, nets: Any, batch: Batch) -> Terms:
         """From image to z to image."""
-        return {"residual": self.residual(batch.x, nets.generator(nets.encoder(batch.x)), "mean_squared")}
+        return {"residual": self.residual(batch.x, nets.generator(nets.encoder(batch.x)), self.residual_distance)}
 
     def ziz_loss(self, nets: Any, batch: Batch) -> Terms:
         """From z to image to z."""
@@ -130,7 +135,7 @@ class FAnoGAN(Detector):
         """Residual and features, and the further parts."""
         z = nets.encoder(x)
         remade = nets.generator(z)
-        residual, feature = apart(self, nets, x, remade)
+        residual, feature = apart(self, nets, x, remade, self.residual_distance)
         return {
             "residual": residual,
             "feature": feature,

@@ -6,8 +6,8 @@ With u ~ U(−1, 1)^d, n ~ N(0, noise²), a code En(x + n) within (−1, 1)^d, a
     L_l = −log D_l(u) − log(1 − D_l(En(x + n)))               latent discriminator
     L_C = −log C(x̂) − log(1 − C(De(u)))                       weak classifier, C(·) is "in class"
     z   = u, then a few steps down −log(1 − C(De(z))), each put back into the cube: an informative negative
-    L   = −log D_v(De(z)) − log D_l(En(x + n)) + λ MSE(x, x̂),   λ = 10            En and De
-    A(x) = MSE(x, De(En(x)))            score kind "residual"
+    L   = −log D_v(De(z)) − w log D_l(En(x + n)) + λ d(x, x̂),   λ = 10, w = 1    En and De
+    A(x) = d(x, De(En(x)))              score kind "residual", d the mean squared error by default
     A(x) = 1 − D_v(De(En(x)))           score kind "visual"
     A(x) = 1 − D_v(x)                   score kind "discriminator"
 
@@ -24,10 +24,11 @@ Differs from the paper in:
 * It mines from epoch 151 of 201 on, by one step of SGD on the argument of a tanh; here from a share `mine_from` of the
   training on, by `mine_steps` plain steps on z itself. Mining leaves batch norm's running statistics alone.
 * It does not run: the iterator is reset inside of the batch loop, so that the first epoch never ends.
-* Its default weight is 500 on ½ MSE, its README's 10; ours is 10 on the mean of squares. Its ½ before L_v + L_l changes
-  nothing under Adam. Every player draws u and n anew.
+* Its λ is 500 by default and 10 in its README's command, on half the mean of squares; ours is 10 on the whole mean.
+* It weighs −log D_l in L by 10; ours is the formula's 1, and `latent_weight=10` is the code's. Its ½ before L_v + L_l
+  changes nothing under Adam. Every player draws u and n anew.
 * It adds noise to the rows that are scored too; here a score is a function of the row.
-* The noise falls on the columns of categories as well; their part of MSE is their cross-entropy.
+* The noise falls on the columns of categories as well; their part of d is their cross-entropy.
 """
 
 from dataclasses import dataclass, replace
@@ -44,7 +45,7 @@ from ..losses import Adversary, NonSaturating, adversary_named, cross_entropy
 from ..networks import Family, Row, untracked
 from ..registry import Info, register
 from ..walks import RATE
-from .shared import ADVERSARY, doubt, encoder_code, judged, judging, weights
+from .shared import ADVERSARY, ROW_DISTANCE, doubt, encoder_code, judged, judging, weights
 
 
 @register("ocgan")
@@ -56,8 +57,10 @@ class OCGAN(Detector):
     ----------
     adversary
         GAN loss of D_v and D_l by name or object; C always lowers its cross-entropy.
-    residual_weight
-        λ, ≥ 0.
+    residual_weight, latent_weight
+        λ and w, ≥ 0.
+    residual_distance
+        d, in training and in the score: one of `ringfence.distances.ROW_DISTANCES`.
     noise
         Standard deviation of n, on the scale of the scaled rows.
     mine_from
@@ -69,6 +72,8 @@ class OCGAN(Detector):
     prior: str = "uniform"
     adversary: str | Adversary = "non_saturating"
     residual_weight: float = 10.0
+    latent_weight: float = 1.0
+    residual_distance: str = "mean_squared"
     noise: float = 0.2
     mine_from: float = 0.75
     mine_steps: int = 5
@@ -86,7 +91,8 @@ class OCGAN(Detector):
         **Detector.limits,
         "prior": OneOf(("uniform",)),  # the cube is what codes are held to
         "adversary": ADVERSARY,
-        **weights("residual_weight", "noise"),
+        **weights("residual_weight", "latent_weight", "noise"),
+        "residual_distance": ROW_DISTANCE,
         "mine_from": Limit(0, 1),
         "mine_steps": Limit(1, whole=True),
         "mine_rate": RATE,
@@ -143,8 +149,8 @@ class OCGAN(Detector):
         latent, _ = nets.latent_discriminator(code)
         return {
             "visual": adversary.fool(visual),
-            "latent": adversary.fool(latent),
-            "residual": self.residual_weight * self.residual(batch.x, nets.generator(code), "mean_squared"),
+            "latent": self.latent_weight * adversary.fool(latent),
+            "residual": self.residual_weight * self.residual(batch.x, nets.generator(code), self.residual_distance),
         }
 
     def noisy_code(self, nets: Any, batch: Batch) -> Tensor:
@@ -167,7 +173,7 @@ class OCGAN(Detector):
         """The residual without noise, and what D_v says of the reconstruction and of the row."""
         remade = nets.generator(nets.encoder(x))
         return {
-            "residual": self.residual(x, remade, "mean_squared"),
+            "residual": self.residual(x, remade, self.residual_distance),
             "visual": doubt(nets.discriminator(remade)[0]),
             "discriminator": doubt(nets.discriminator(x)[0]),
         }

@@ -22,7 +22,7 @@ ADVERSARY: OneOf = OneOf(tuple(ADVERSARIES), objects=Adversary)
 DISTANCE = OneOf(tuple(DISTANCES))
 """What a hyperparameter that names a distance of features or latent vectors may be."""
 
-ROW_DISTANCE = OneOf(tuple(ROW_DISTANCES), images=tuple(IMAGE_DISTANCES))
+ROW_DISTANCE: OneOf = OneOf(tuple(ROW_DISTANCES), images=tuple(IMAGE_DISTANCES))
 """What a hyperparameter that names a distance of rows from their reconstructions may be."""
 
 
@@ -43,17 +43,17 @@ def encoder_code(self: Any, nets: Any, x: Tensor) -> Tensor:
     return z
 
 
-def apart(self: Any, nets: Any, x: Tensor, remade: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean squared differences of rows and of D's features of them."""
+def apart(self: Any, nets: Any, x: Tensor, remade: Tensor, distance: str) -> tuple[Tensor, Tensor]:
+    """Distance of rows, and the mean squared difference of D's features of them."""
     features, features_remade = nets.discriminator(x)[1], nets.discriminator(remade)[1]
-    return self.residual(x, remade, "mean_squared"), mean_squared(features, features_remade)
+    return self.residual(x, remade, distance), mean_squared(features, features_remade)
 
 
-def izi_f(self: Any, kappa: float) -> Loss:
+def izi_f(self: Any, kappa: float, distance: str = "mean_squared") -> Loss:
     """f-AnoGAN's loss of an encoder, from row to z to row: in values and, weighed by `kappa`, in D's features."""
 
     def loss(nets: Any, batch: Batch) -> Terms:
-        residual, feature = apart(self, nets, batch.x, nets.generator(nets.encoder(batch.x)))
+        residual, feature = apart(self, nets, batch.x, nets.generator(nets.encoder(batch.x)), distance)
         return {"residual": residual, "feature": kappa * feature}
 
     return loss

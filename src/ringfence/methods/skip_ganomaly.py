@@ -44,7 +44,7 @@ from ..limits import Flag
 from ..losses import Adversary, adversary_named
 from ..networks import Family
 from ..registry import Info, register
-from .shared import ADVERSARY, judged, judging, weights
+from .shared import ADVERSARY, ROW_DISTANCE, judged, judging, weights
 
 
 @register("skipganomaly")
@@ -60,6 +60,8 @@ class SkipGANomaly(Detector):
         w_adv, w_con and w_lat, ≥ 0.
     latent_in_discriminator
         D lowers L_lat too, as the released code does.
+    residual_distance
+        Of R, in the score: one of `ringfence.distances.ROW_DISTANCES`. L_con stays as it is.
     """
 
     adversary: str | Adversary = "non_saturating"
@@ -67,6 +69,7 @@ class SkipGANomaly(Detector):
     residual_weight: float = 50.0
     latent_weight: float = 1.0
     latent_in_discriminator: bool = False
+    residual_distance: str = "mean_squared"
 
     info = Info(
         "U-shaped autoencoder with a discriminator", "Akcay et al., arXiv 1901.08954", 2019, source="unverified"
@@ -81,6 +84,7 @@ class SkipGANomaly(Detector):
         "adversary": ADVERSARY,
         **weights("adversarial_weight", "residual_weight", "latent_weight"),
         "latent_in_discriminator": Flag(),
+        "residual_distance": ROW_DISTANCE,
     }
 
     unused = ("latent_dim", "prior")
@@ -113,11 +117,16 @@ class SkipGANomaly(Detector):
             terms["latent"] = mean_squared(nets.discriminator(batch.x)[1], nets.discriminator(remade)[1])
         return terms
 
+    def remade(self, nets: Any, x: Tensor) -> Tensor:
+        """x̂ = G(x)."""
+        rows: Tensor = nets.generator(x)
+        return rows
+
     def score_parts(self, nets: Any, x: Tensor) -> dict[str, Tensor]:
         """R and L."""
-        remade = nets.generator(x)
+        remade = self.remade(nets, x)
         features, features_remade = nets.discriminator(x)[1], nets.discriminator(remade)[1]
         return {
-            "residual": self.residual(x, remade, "mean_squared"),
+            "residual": self.residual(x, remade, self.residual_distance),
             "feature": mean_squared(features, features_remade),
         }
