@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -230,12 +231,64 @@ def test_no_other_figure_stands_in_the_readme() -> None:
     assert len(re.findall(r"(?<![\d.v])\.\d{3}\b", (ROOT / "README.md").read_text())) == 3 * 4 + 3 + 5
 
 
-def test_the_figures_of_searches_are_those_of_the_records() -> None:
+def measured() -> tuple[dict[str, Any], dict[str, Any]]:
+    """Records of speed on one thread by case, and their ratios of CPU time by who is divided by whom."""
     lines = (ROOT / "records" / "bench" / "results.jsonl").read_text().splitlines()
     records = {record["case"]: record for record in map(json.loads, lines) if record["threads"] == 1}
-    ratios = {
+    return records, {
         name: {(r["of"], r["against"]): r["cpu"][0] for r in record["ratios"]} for name, record in records.items()
     }
+
+
+def test_the_figures_of_training_steps_are_those_of_the_records() -> None:
+    records, ratios = measured()
+    text = " ".join((ROOT / "docs" / "speed.md").read_text().split())
+    for batch in (50, 256):
+        found = ratios[f"egbad-step-{batch}"]
+        book, products = found["ours", "textbook"], found["ours", "products"]
+        assert f"| EGBAD, batch {batch} | {book:.2f} | {products:.1f}× |" in text
+        (told,) = re.findall(rf"\* batch {batch}: (.*?);", text)
+        shares = dict(item.rsplit(" ", 2)[:2] for item in told.split(", "))
+        facts = records[f"egbad-step-{batch}"]["facts"]
+        assert shares == {name: f"{100 * facts[f'share of {name}']:.0f}" for name in shares}
+        assert 97 <= sum(map(int, shares.values())) <= 103
+    assert f"| GANomaly, batch 64 | {ratios['ganomaly-step']['bfloat16', 'textbook']:.2f} | |" in text
+    readme = " ".join((ROOT / "README.md").read_text().split())
+    assert f"takes {100 * ratios['egbad-step-256']['ours', 'textbook']:.0f} % of a textbook PyTorch loop's" in readme
+    assert f"{1 / ratios['search-kdd99']['ours', 'textbook, one row']:.0f} times its rows" in readme
+
+
+def test_doubling_costs_what_the_records_say() -> None:
+    ratios = list(measured()[1]["cost"].items())
+    doubled = [value for (of, against), value in ratios if size(of) == 2 * size(against)]
+    text = " ".join((ROOT / "docs" / "speed.md").read_text().split())
+    assert f"take {min(doubled):.2f} to {max(doubled):.2f} times as long" in text
+
+
+def size(name: str) -> int:
+    """Rows times epochs of a contestant of the case `cost`."""
+    rows, epochs = re.findall(r"[\d,]+", name)
+    return int(rows.replace(",", "")) * int(epochs)
+
+
+def test_the_figures_of_precision_are_those_of_the_records() -> None:
+    from ringfence.benchmark.records import read_records
+
+    found: dict[str, dict[int, float]] = {}
+    for record in read_records(ROOT / "records" / "precision"):
+        if record["role"] == "trained":
+            found.setdefault(record["params"]["precision"], {})[record["seed"]] = record["metrics"]["auroc"]
+    assert {name: set(seeds) for name, seeds in found.items()} == {"bfloat16": {0, 1, 2}, "float32": {0, 1, 2}}
+    text = " ".join((ROOT / "docs" / "speed.md").read_text().split())
+    low, full = (
+        f"{np.mean(list(of.values())):.3f} ({min(of.values()):.3f} to {max(of.values()):.3f})".replace("0.", ".")
+        for of in (found["bfloat16"], found["float32"])
+    )
+    assert f"the mean AUROC was {low} beside {full} in float32" in text
+
+
+def test_the_figures_of_searches_are_those_of_the_records() -> None:
+    records, ratios = measured()
     text = " ".join((ROOT / "docs" / "speed.md").read_text().split())
     for networks in ("kdd99", "mnist"):
         facts, ratio = records[f"search-{networks}"]["facts"], ratios[f"search-{networks}"]
