@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ringfence import methods
 from ringfence.checks import CHECKS, check_detector
+from ringfence.data.adbench import load_adbench
 from ringfence.detector import Detector
 from ringfence.distances import l2
 from ringfence.exceptions import InvalidParameter
@@ -109,26 +110,48 @@ ANOMALIES = (5, 3)
 
 @dataclass(frozen=True)
 class Case:
-    """Nine digits are normal; a fifth of them and the tenth digit are judged."""
+    """Normal rows, four fifths of them to train with; the others and the anomalies are judged."""
 
+    name: str
     train: np.ndarray
     test: np.ndarray
     anomalous: np.ndarray
+    epochs: int
+
+    @classmethod
+    def of(cls, name: str, rows: np.ndarray, anomalous: np.ndarray, epochs: int) -> "Case":
+        normal = np.random.default_rng(0).permutation(np.flatnonzero(~anomalous))
+        cut = int(0.8 * len(normal))
+        test = np.concatenate([normal[cut:], np.flatnonzero(anomalous)])
+        return cls(name, rows[normal[:cut]], rows[test], anomalous[test], epochs)
 
     def auroc(self, scores: np.ndarray) -> float:
         return float(roc_auc_score(self.anomalous, scores))
 
 
-# Both in the long matrix, one in the short.
-CASES = [pytest.param(ANOMALIES[0], marks=pytest.mark.full), ANOMALIES[1]]
+VOWELS = "vowels"
+# Both digits in the long matrix, one in the short.
+CASES = [
+    pytest.param(ANOMALIES[0], marks=pytest.mark.full, id="digit 5"),
+    pytest.param(ANOMALIES[1], id="digit 3"),
+    VOWELS,
+]
+# Beside BRIEF, on one case.
+LONGER = {("gpnd", VOWELS): 15}
+# The untrained networks are at .90 there: no room for a gain of .10 (docs/methods/notes/dagmm.md).
+NO_ROOM = {("dagmm", VOWELS)}
 
 
-@pytest.fixture(scope="module", params=CASES, ids=lambda d: f"digit {d}")
+@pytest.fixture(scope="module", params=CASES)
 def case(request: pytest.FixtureRequest) -> Case:
-    normal = np.random.default_rng(0).permutation(np.flatnonzero(DIGITS.target != request.param))
-    cut = int(0.8 * len(normal))
-    test = np.concatenate([normal[cut:], np.flatnonzero(DIGITS.target == request.param)])
-    return Case(DIGITS.data[normal[:cut]], DIGITS.data[test], DIGITS.target[test] == request.param)
+    """One digit is anomalous among the ten, or the speakers' vowels of ADBench's table."""
+    if request.param != VOWELS:
+        return Case.of(f"digit {request.param}", DIGITS.data, DIGITS.target == request.param, epochs=30)
+    folder = request.getfixturevalue("data_dir")
+    if not any(folder.rglob("40_vowels.npz")):
+        pytest.skip(f"no vowels of ADBench in {folder}")
+    rows, outlier = load_adbench(folder, VOWELS)
+    return Case.of(VOWELS, rows, outlier.astype(bool), epochs=10)
 
 
 def test_the_case_means_something(case: Case) -> None:
@@ -142,11 +165,13 @@ def test_the_case_means_something(case: Case) -> None:
 def test_a_method_learns(name: str, case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     cls = methods()[name]
     monkeypatch.setattr(cls, "cut_rows", 20)
-    det = cls(epochs=30, random_state=0, **BRIEF[name])
+    det = cls(epochs=LONGER.get((name, case.name), case.epochs), random_state=0, **BRIEF[name])
     untrained = case.auroc(det.fit_untrained(case.train).anomaly_score(case.test))
+    learned = case.auroc(det.fit(case.train).anomaly_score(case.test))
+    if (name, case.name) in NO_ROOM:
+        assert learned > untrained > 0.8
+        return
     assert untrained < 0.7
-    scores = det.fit(case.train).anomaly_score(case.test)
-    learned = case.auroc(scores)
     assert learned >= untrained + 0.10, f"{learned:.3f} trained, {untrained:.3f} untrained"
     assert learned > 0.55
 
