@@ -258,6 +258,18 @@ def test_the_figures_of_training_steps_are_those_of_the_records() -> None:
     assert f"{1 / ratios['search-kdd99']['ours', 'textbook, one row']:.0f} times its rows" in readme
 
 
+def test_the_figures_of_scoring_are_those_of_the_records() -> None:
+    records, ratios = measured()
+    text = " ".join((ROOT / "docs" / "speed.md").read_text().split())
+    against = ("bare products", "PyOD's ALAD", "nearest neighbour")
+    for who, named in (("ours", "`anomaly_score`, PyTorch"), ("exported", "`ringfence export`, ONNX Runtime")):
+        cells = " | ".join(f"{ratios['scoring'][who, other]:.3g}" for other in against)
+        assert f"| {named} | {cells} |" in text
+    assert records["scoring"]["facts"]["largest relative difference of exported"] < 1e-6
+    assert 0.8 < 1 / ratios["scoring"]["ours", "networks"] < 0.87, "five sixths"
+    assert 0.08 < ratios["onnx-single-row"]["onnx", "bare networks"] < 0.12, "a tenth"
+
+
 def test_doubling_costs_what_the_records_say() -> None:
     ratios = list(measured()[1]["cost"].items())
     doubled = [value for (of, against), value in ratios if size(of) == 2 * size(against)]
