@@ -182,7 +182,7 @@ def test_a_run_of_anything_else_is_refused_in_one_line(change: dict[str, Any], r
     folder = tmp_path / "run"
     fence(epochs=1, pretrain_epochs=0).fit(X, checkpoint=folder)
     before = (folder / persist.MANIFEST).read_bytes()
-    with pytest.raises(InvalidModel, match="of other rows, hyperparameters, number of threads or version") as caught:
+    with pytest.raises(InvalidModel, match="of other rows, hyperparameters, device, number of threads or") as caught:
         fence(**{"epochs": 1, "pretrain_epochs": 0, **change}).fit(rows, checkpoint=folder)
     assert "\n" not in str(caught.value)
     assert str(folder) in str(caught.value)

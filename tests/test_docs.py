@@ -258,6 +258,20 @@ def test_the_figures_of_training_steps_are_those_of_the_records() -> None:
     assert f"{1 / ratios['search-kdd99']['ours', 'textbook, one row']:.0f} times its rows" in readme
 
 
+def test_the_figures_of_members_and_of_single_rows_are_those_of_the_records() -> None:
+    records, ratios = measured()
+    guides = ROOT / "docs" / "guides"
+    for batch in (50, 256):
+        ten = ratios[f"members-{batch}"]["ten members", "textbook"]
+        assert f"{ten:.2f}" in (guides / "members.md").read_text()
+    seconds = records["onnx-single-row"]["seconds"]
+    times = {who: of["cpu"][0] for who, of in seconds.items()}
+    told = " ".join((guides / "deploy.md").read_text().split())
+    assert f"{1e6 * times['onnx']:.0f} µs" in told
+    assert 8 < times["bare networks"] / times["onnx"] < 12, "ten times"
+    assert 80 < times["ours"] / times["onnx"] < 120, "nearly a hundred times"
+
+
 def test_the_figures_of_scoring_are_those_of_the_records() -> None:
     records, ratios = measured()
     text = " ".join((ROOT / "docs" / "speed.md").read_text().split())
@@ -265,6 +279,7 @@ def test_the_figures_of_scoring_are_those_of_the_records() -> None:
     for who, named in (("ours", "`anomaly_score`, PyTorch"), ("exported", "`ringfence export`, ONNX Runtime")):
         cells = " | ".join(f"{ratios['scoring'][who, other]:.3g}" for other in against)
         assert f"| {named} | {cells} |" in text
+    assert f"isolation forest takes {1 / ratios['scoring']['ours', 'isolation forest']:.2f} of its time" in text
     assert records["scoring"]["facts"]["largest relative difference of exported"] < 1e-6
     assert 0.8 < 1 / ratios["scoring"]["ours", "networks"] < 0.87, "five sixths"
     assert 0.08 < ratios["onnx-single-row"]["onnx", "bare networks"] < 0.12, "a tenth"

@@ -217,6 +217,18 @@ def test_detectors_of_two_members_pass_the_checks(name: str, check: Any) -> None
     check(small(name, "table").set_params(members=2), KINDS["table"][:24])
 
 
+@pytest.mark.parametrize(
+    ("name", "kind", "check"),
+    [
+        pytest.param(name, kind, c, id=f"{name}-{c.__name__}", marks=[pytest.mark.full] * (c.__name__ in LONG))
+        for name, kind in (("egbad", "table"), ("ganomaly", "image"))
+        for c in CHECKS
+    ],
+)
+def test_detectors_trained_in_bfloat16_pass_the_checks(name: str, kind: str, check: Any) -> None:
+    check(small(name, kind).set_params(precision="bfloat16"), KINDS[kind][:24])
+
+
 @pytest.mark.parametrize("combine", COMBINATIONS)
 def test_the_score_is_the_combination_and_the_cut_is_its_quantile(combine: str) -> None:
     det = brief(members=3, combine=combine, contamination=0.25).fit(X)

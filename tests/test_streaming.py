@@ -20,6 +20,8 @@ from ringfence.exceptions import InvalidData, InvalidParameter
 from ringfence.game import stream
 from ringfence.intake import encoded, received
 from ringfence.lazy import Windows
+from ringfence.sources import Reading, source_of
+from ringfence.splits import PARTS
 
 pa = pytest.importorskip("pyarrow", reason="Parquet needs pyarrow (extra tables)")
 pq = pytest.importorskip("pyarrow.parquet")
@@ -352,6 +354,37 @@ def test_a_folder_of_shards_is_data_for_the_commands(folder: Path, tmp_path: Pat
     assert ringfence("score", tmp_path / "m", folder / "npy", "--out", tmp_path / "s.npy") == 0
     assert ringfence("inspect", folder / "npy") == 0
     assert len(np.load(tmp_path / "s.npy")) == ROWS
+
+
+def test_what_is_scored_with_labels_costs_no_word_a_row(folder: Path, tmp_path: Path) -> None:
+    label = pa.array(np.where(np.arange(ROWS) % 9, "ok", "no"))
+    table = pq.read_table(folder / "x.parquet").append_column("label", label)
+    pq.write_table(table, tmp_path / "t.parquet", row_group_size=1000)
+    reading = Reading(label="label", normal="ok", scoring=True, memory=LEAST_HELD)
+    source = source_of(str(tmp_path / "t.parquet"), reading)
+    assert isinstance(source.rows, Blocks)
+    assert source.parts.strides == (0,), "one word for all rows"
+    assert source.of(source.anomaly, *PARTS) is source.anomaly, "no number for each row"
+    assert source.anomaly is not None
+    assert source.anomaly.sum() == -(-ROWS // 9)
+
+
+@pytest.mark.parametrize("out", ["day.npy", "../shards/day.npy", "new.NPY", "table.csv"])
+def test_an_output_that_would_take_the_place_of_the_data_is_refused(
+    out: str, numbers: Detector, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shards, model = tmp_path / "shards", numbers.save(tmp_path / "m")
+    shards.mkdir()
+    np.save(shards / "day.npy", np.zeros((20, 4)))
+    (shards / "table.csv").write_text("a,b,c,d\n" + "0,1,2,3\n" * 20)
+    before = {path.name: path.read_bytes() for path in shards.iterdir()}
+    data = shards / "table.csv" if out.endswith("csv") else shards if out == "new.NPY" else shards / "day.npy"
+    assert cli.main(["score", str(model), str(data), "--out", str(shards / out)]) == 2
+    assert cli.main(["split", str(data), "--test", "0.5", "--out", str(shards / out)]) == 2
+    said = capsys.readouterr().err.strip().splitlines()
+    assert len(said) == 2
+    assert all("allowed is another file" in line for line in said)
+    assert {path.name: path.read_bytes() for path in shards.iterdir()} == before
 
 
 @pytest.mark.parametrize("size", ["64", "1MB", "1.5GiB", "x"])

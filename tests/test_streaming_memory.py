@@ -69,6 +69,23 @@ def test_a_fit_and_a_score_hold_a_part_of_files_of_several_times_that(tmp_path: 
 
 
 @pytest.mark.full
+@pytest.mark.timeout(1800)
+def test_to_rank_rows_against_the_truth_takes_some_hundred_bytes_each(tmp_path: Path) -> None:
+    rng, count = np.random.default_rng(0), 2_000_000
+    table = pa.table({name: rng.normal(size=count) for name in "ab"})
+    label = pa.array(np.where(np.arange(count) % 50, "ok", "bad"))
+    pq.write_table(table, tmp_path / "plain.parquet", row_group_size=50_000)
+    pq.write_table(table.append_column("label", label), tmp_path / "told.parquet", row_group_size=50_000)
+    (tmp_path / "few.csv").write_text("a,b\n" + "".join(f"{a},{b}\n" for a, b in rng.normal(size=(600, 2))))
+    taken("fit", tmp_path / "few.csv", "--method", "autoencoder", "--out", tmp_path / "m", "--epochs", 1)
+    score = ("score", tmp_path / "m", "--out", tmp_path / "s.npy", "--memory", "1MiB")
+    plain = taken(*score, tmp_path / "plain.parquet")
+    told = taken(*score, tmp_path / "told.parquet", "--label", "label", "--normal", "ok")
+    assert told - plain < 140 * count
+    assert plain < 64 * MIB
+
+
+@pytest.mark.full
 @pytest.mark.timeout(7200)
 @pytest.mark.filterwarnings("ignore::ringfence.preprocess.ConstantColumns")
 def test_twenty_million_rows_are_scored_in_less_than_a_gibibyte(data_dir: Path, tmp_path: Path) -> None:

@@ -59,7 +59,8 @@ class Keeper:
     def of(cls, folder: str | Path, detector: "Detector", rows: Any, sides: Sequence[Any] = ()) -> "Keeper":
         """Keep the fit of this detector on these rows, split as `sides` say."""
         params = {k: v for k, v in plain(detector).items() if k not in FREE}
-        text = json.dumps([type(detector).name, params, __version__, torch.get_num_threads()], sort_keys=True)
+        place = [__version__, torch.get_num_threads(), str(detector._device)]
+        text = json.dumps([type(detector).name, params, *place], sort_keys=True)
         digest = hashlib.sha256(text.encode())
         for part in (rows, *sides):
             digest.update(fingerprint(part))
@@ -78,8 +79,8 @@ class Keeper:
         facts, tensors = read_folder(self.folder, "checkpoint")
         if facts["digest"] != self.digest:
             raise InvalidModel(
-                f"{self.folder} keeps a run of other rows, hyperparameters, number of threads or version of ringfence: "
-                "remove it or name another folder"
+                f"{self.folder} keeps a run of other rows, hyperparameters, device, number of threads or version of "
+                "ringfence: remove it or name another folder"
             )
         return Kept(tensors, facts)
 

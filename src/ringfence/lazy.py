@@ -1,5 +1,6 @@
 """Rows that are made when they are asked for: pictures in files, tables in blocks, more than memory holds."""
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -117,7 +118,7 @@ class Taken(LazyRows):
 
     def digest(self) -> str:
         """Of the others and the choice."""
-        return f"{self._rows.digest()} {self._index.tobytes().hex()}"
+        return f"{self._rows.digest()} {hashlib.sha256(self._index.tobytes()).hexdigest()}"
 
 
 @dataclass(frozen=True)

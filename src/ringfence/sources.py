@@ -116,7 +116,9 @@ class Source:
 
     def of(self, values: NDArray[Any] | None, *parts: str) -> Any:
         """Return a value for each row of some parts; None stays None."""
-        return None if values is None else values[np.asarray(self.numbers(*parts))]
+        if values is None or len(index := self.numbers(*parts)) == len(self):
+            return values
+        return values[np.asarray(index)]
 
     def numbers(self, *parts: str) -> Sequence[int] | NDArray[np.int64]:
         """Return the numbers of the rows of some parts, ascending."""
@@ -297,7 +299,7 @@ def _shards(data: str, reading: Reading) -> Source:
 
 def _labelled(labels: NDArray[np.bool_] | None, count: int, reading: Reading) -> tuple[Parts, dict[str, str]]:
     """What the rows of a file are for, and why."""
-    if labels is None:
+    if labels is None or reading.scoring:  # what is scored is scored whatever it is
         return np.broadcast_to(np.array(TRAIN, dtype="<U9"), count), {TRAIN: "every row of the file"}
     parts = np.full(count, TRAIN, dtype="<U9")
     parts[labels] = SKIP

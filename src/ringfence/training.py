@@ -196,21 +196,21 @@ class Run:
     def shuffle(self) -> None:
         """Draw the epoch's order of rows: a pure function of seed, stage, epoch, member and player."""
         own = [i for i, s in enumerate(self.seats) if s.player.own_rows]
+        self.orders = {}  # of many rows two epochs' orders take much room
         self.orders = {i: [self._order(seed, i + 1) for seed in self.game.seeds] for i in (-1, *own)}
 
     def _order(self, seed: int, player: int) -> Tensor:
         """One order of rows, (n,); rows on disk say which of them come together, the same for members and players."""
         rows, rng = self.game.rows, stream(seed, ORDER, self.stage, self.epoch, player)
         if isinstance(rows, Tensor):
-            return torch.randperm(len(rows), generator=rng)
+            return torch.randperm(len(rows), generator=rng).to(rows.device)  # once an epoch: no step waits for it
         order: Tensor = rows.order(rng, stream(0, ORDER, self.stage, self.epoch))
         return order
 
     def rows(self, order: int, start: int, stop: int) -> Tensor:
         """Rows of one batch, (k·b, …), member-major."""
         each = [o[start:stop] for o in self.orders[order]]
-        index = (torch.cat(each) if len(each) > 1 else each[0]).to(self.game.rows.device)
-        return self.game.rows.index_select(0, index)
+        return self.game.rows.index_select(0, torch.cat(each) if len(each) > 1 else each[0])
 
     def products(self) -> AbstractContextManager[Any]:
         """How a loss computes its products: in float32, or in bfloat16 from float32 weights."""

@@ -15,6 +15,7 @@ from .blocks import Blocks
 from .columns import UnseenValues
 from .configure import detector_for
 from .data import CATALOG
+from .data.shards import SHARDS
 from .detector import Detector
 from .exceptions import InvalidData, InvalidParameter, TrainingDiverged
 from .export import Exported, to_onnx
@@ -172,11 +173,21 @@ def draw_split(
     share = Limit(0, 1, open_high=True)
     check_limits({"test": test, "calibrate": calibrate}, {"test": share, "calibrate": share})
     writable(out)
+    _apart(out, data)
     source = source_of(data, reading)
     source = source.tested(test, stream(seed, ROWS, 1)) if test else source
     source = source.calibrated(calibrate, stream(seed, ROWS))
     write_csv(out, split_rows(source.parts, source.names))
     return source
+
+
+def _apart(out: Path, data: str) -> None:
+    """Refuse an output that would take the place of the data, or count as a part of them from then on."""
+    given, target = Path(data).expanduser().resolve(), out.expanduser().resolve()
+    among = given.is_dir() and target.parent == given and target.suffix.lower() in SHARDS
+    if target == given or among:
+        what = f"lies in the folder '{data}' and would count among its rows" if among else "is the file of the rows"
+        raise InvalidParameter(f"out={out}: {what}; allowed is another file")
 
 
 NAMED = 12
@@ -279,6 +290,7 @@ def score(
     detector = fitted.detector_ if isinstance(fitted, PictureDetector) else fitted
     detector.set_params(verbose=0, **({"strict": True} if reading.strict else {}))
     writable(out)
+    _apart(out, data)
     source = source_of(data, _as_learned(reading, fitted, detector))
     parts = (TEST,) if (source.parts == TEST).any() else PARTS
     given = source.take(*parts)
