@@ -258,7 +258,7 @@ def averaged_loss(self: Any, nets: Any, batch: Batch) -> dict[str, Tensor]:
 
 
 def deaf_stages(self: Any) -> list[Stage]:
-    return [Stage((Player(("encoder", "generator"), self.loss, Optim("adam", 1e-3, (self.beta1, 0.999))),))]
+    return [Stage((Player(("encoder", "generator"), self.loss, Optim("adam", 1e-3, (self.beta1, self.beta2))),))]
 
 
 def half_stages(self: Any) -> list[Stage]:
