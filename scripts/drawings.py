@@ -455,7 +455,8 @@ def _after(row: Row, shape: Shape) -> Shape:
     assert isinstance(row.units, int)
     _, height, width = shape
     if row.op == "conv":
-        return (row.units, math.ceil(height / row.stride), math.ceil(width / row.stride))
+        sides = math.ceil(height / row.stride), math.ceil(width / row.stride)
+        return (row.units, *(side // row.pool for side in sides))
     return (row.units, *(row.size or (height * row.stride, width * row.stride)))
 
 

@@ -287,8 +287,9 @@ def _row(row: Row) -> str:
     act = f"{row.act} {row.slope:g}" if row.act == "leaky_relu" else row.act
     tail = [row.norm if row.norm != "none" else "", act if act != "linear" else ""]
     tail = tail if row.order == "norm_act" else tail[::-1]
+    pooled = f"pool {row.pool}" if row.pool > 1 else ""
     dropped = f"dropout {row.dropout:g}" if row.dropout else ""
-    return " ".join(t for t in (f"{row.op.replace('_', ' ')} {units}{sized}", *tail, dropped) if t)
+    return " ".join(t for t in (f"{row.op.replace('_', ' ')} {units}{sized}", *tail, pooled, dropped) if t)
 
 
 def _preset(name: str, preset: str, variant: str) -> list[str]:

@@ -360,7 +360,6 @@ WITHOUT_PRESET = {
     "alocc": "the released networks pass 512 maps of 4×4 from encoder to decoder, and here a code is a vector",
     "autoencoder": "the method has no one paper, and neither text was at hand.",
     "badgan": "the released networks use weight normalisation and noise between layers, which layer tables do not have",
-    "deepsvdd": "the released networks for MNIST and CIFAR have layers of pooling, which layer tables do not have.",
     "fanogan": "the released networks are residual, with layer norm, which layer tables do not have.",
     "gan": "the papers give no network or rate for it.",
     "goodbadgan": "no networks are published.",

@@ -146,6 +146,13 @@ def test_channels_and_odd_sizes_are_in_the_graph(tmp_path: Path) -> None:
     agrees(tmp_path / "model.onnx", {"rows": rows}, detector, rows)
 
 
+def test_pooling_is_in_the_graph(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).random((60, 28, 28))
+    det = ringfence.DeepSVDD.preset("mnist", "released").set_params(epochs=1, pretrain_epochs=0, random_state=0)
+    made = to_onnx(det.fit(images), tmp_path / "m.onnx", images)
+    assert made.parity.difference < 1e-4
+
+
 def test_counts_beyond_float32_keep_their_digits(tmp_path: Path) -> None:
     # The spacing of float32 is 256 there: rows would fall together before they are scaled.
     rows = 4e9 + np.random.default_rng(0).integers(0, 100, size=(200, 5)).astype(np.float64)

@@ -339,6 +339,26 @@ def test_a_layer_table_says_what_is_wrong(row: dict[str, object], message: str) 
     assert "\n" not in str(caught.value)
 
 
+def test_pooling_keeps_the_largest_value_of_each_window_and_drops_what_is_left_over() -> None:
+    network = Network([Row("conv", 1, kernel=1, stride=1, pool=2)], (1, 5, 4), maker(1)).eval()
+    assert network.out_shape == (1, 2, 2)
+    with torch.no_grad():
+        network.layers[0].weight.fill_(1.0)
+        made = network(torch.arange(20.0).view(1, 1, 5, 4))
+    assert made.flatten().tolist() == [5, 7, 13, 15]
+
+
+@pytest.mark.parametrize("pool", [0, 3, -1])
+def test_pooling_of_more_than_there_is_is_refused(pool: int) -> None:
+    with pytest.raises(InvalidParameter, match=f"pool={pool}: allowed are 1 to 2 here, the sides"):
+        Network([Row("conv", 1, stride=2, pool=pool)], (1, 4, 4), maker(1))
+
+
+def test_pooling_needs_an_image() -> None:
+    with pytest.raises(InvalidParameter, match="needs an image"):
+        Network([Row("dense", 4, pool=2)], (4,), maker(1))
+
+
 def test_a_discriminator_ends_with_one_unit() -> None:
     with pytest.raises(InvalidParameter, match="ends with one unit"):
         Discriminator([()], [Row("dense", 2)], [(3,)], maker(1))

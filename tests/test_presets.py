@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from ringfence import ALAD, DSEBM, EGBAD, GAN, GPND, VAE, AnoGAN, FenceGAN, SkipGANomaly, methods, presets
+from ringfence import ALAD, DSEBM, EGBAD, GAN, GPND, VAE, AnoGAN, DeepSVDD, FenceGAN, SkipGANomaly, methods, presets
 from ringfence.detector import Detector
 from ringfence.exceptions import InvalidParameter
 from ringfence.game import Nets, stream
 from ringfence.networks import INITIALISERS, Maker, family_for
 from ringfence.networks.layers import Conv2d, ConvTranspose2d, Dropout, LeakyReLU, Linear
+from ringfence.networks.normalisation import BatchNorm
 
 WIDTHS = {"kdd99": (121,), "arrhythmia": (274,), "mnist": (1, 28, 28), "cifar10": (3, 32, 32)}
 GIVEN = {**WIDTHS, "mnist": (28, 28)}
@@ -19,8 +20,8 @@ WRONG = {"kdd99": (120,), "arrhythmia": (273,), "mnist": (24, 24), "cifar10": (3
 ANOTHER_KIND = {"kdd99": (8, 8), "arrhythmia": (8, 8), "mnist": (784,), "cifar10": (784,)}
 PRESETS = [(m, n, v) for m in methods() for n, variants in presets.names(m).items() for v in variants]
 IDS = ["-".join(p) for p in PRESETS]
-# DSEBM remakes no row by a table: its energy's takes rows of any width.
-FITTING = [p for p in PRESETS if p[0] != "dsebm"]
+# These remake no row by a table of the preset: DSEBM's energy takes rows of any width, Deep SVDD's φ images of any size.
+FITTING = [p for p in PRESETS if p[0] not in ("dsebm", "deepsvdd")]
 
 
 def networks(det: Detector, shape: tuple[int, ...]) -> Nets:
@@ -73,6 +74,7 @@ ALAD_COLOUR_GENERATOR = (
     + (128 * 3 * 16 + 3)
 )
 ALAD_COLOUR_PYRAMID = (3 * 128 * 16 + 128) + (128 * 256 * 16 + 256 + 2 * 256) + (256 * 512 * 16 + 512 + 2 * 512)
+OWN_DECODER = (128 * 2048 + 2048 + 2 * 128) + (128 * 64 * 16 + 64 + 2 * 64) + (64 * 32 * 16 + 32 + 2 * 32)
 COUNTS = {
     # arXiv 1802.06222, Table 5: G 64, 128, 121; D 256, 128, 128, 1.
     ("anogan", "kdd99"): {
@@ -129,6 +131,16 @@ COUNTS = {
     # DSEBM in ALAD's repository: 128, 512 and one b' for all rows.
     ("dsebm", "kdd99"): {"energy": 121 * 128 + 128 + 128 * 512 + 512, "offset": 121},
     ("dsebm", "arrhythmia"): {"energy": 274 * 10 + 10 + 10 * 2 + 2, "offset": 274},
+    # Deep-SVDD-PyTorch: 5×5 with 8 and 4 maps, 28 → 14 → 7, to 32; with 32, 64 and 128 maps, 32 → 16 → 8 → 4, to 128.
+    # The decoder of the pretraining is the library's: 128, 4×4 with 128 maps, then 64, 32 and the image's.
+    ("deepsvdd", "mnist"): {
+        "encoder": 25 * 8 + 8 * 25 * 4 + 4 * 49 * 32,
+        "generator": (32 * 128 + 128 + 2 * 128) + OWN_DECODER + (32 * 16 + 1),
+    },
+    ("deepsvdd", "cifar10"): {
+        "encoder": 3 * 25 * 32 + 32 * 25 * 64 + 64 * 25 * 128 + 128 * 16 * 128,
+        "generator": (128 * 128 + 128 + 2 * 128) + OWN_DECODER + (32 * 3 * 16 + 3),
+    },
     # Michedev's VAE: 500, 200 to twice 200; 200, 500 to 784, once for means and once for deviations.
     ("vae", "mnist"): {
         "encoder": 784 * 500 + 500 + 500 * 200 + 200 + 200 * 400 + 400,
@@ -389,6 +401,15 @@ def test_skipganomaly_cifar10_is_that_of_its_code() -> None:
     assert nets.discriminator.eval()(torch.zeros(1, 3, 32, 32))[1].shape == (1, 100)
 
 
+@pytest.mark.parametrize(("name", "shape", "levels"), [("mnist", (1, 28, 28), 2), ("cifar10", (3, 32, 32), 3)])
+def test_the_networks_of_deep_svdd_pool_and_have_no_biases(name: str, shape: tuple[int, ...], levels: int) -> None:
+    nets = networks(DeepSVDD.preset(name, "released"), shape)
+    assert kinds(nets.encoder) == [*["Conv2d", "BatchNorm", "LeakyReLU", "MaxPool"] * levels, "Linear"]
+    assert {m.eps for m in nets.encoder.modules() if isinstance(m, BatchNorm)} == {1e-4}
+    assert not any("bias" in key for key, _ in nets.encoder.named_parameters())
+    assert {m.slope for m in nets.encoder.modules() if isinstance(m, LeakyReLU)} == {0.01}
+
+
 def test_gpnd_mnist_is_that_of_its_code() -> None:
     nets = networks(GPND.preset("mnist"), (1, 28, 28))
     up = [m for m in nets.generator.modules() if isinstance(m, ConvTranspose2d)]
@@ -634,6 +655,16 @@ PRINTED: dict[tuple[str, str], dict[str, Any]] = {
 
 
 # Where the paper's own setting for a data set is not known, and its code's is.
+SVDD = {
+    "epochs": 150,
+    "batch_size": 200,
+    "lr": 1e-4,
+    "beta1": 0.9,
+    "ema": 0.0,
+    "scale": "range",
+    "weight_decay": 5e-7,
+    "nu": 0.1,
+}
 RELEASED_ALONE: dict[tuple[str, str], dict[str, Any]] = {
     ("alad", "arrhythmia"): {
         "epochs": 1000,
@@ -708,6 +739,8 @@ RELEASED_ALONE: dict[tuple[str, str], dict[str, Any]] = {
         "units": 2,
         "noise": 1.0,
     },
+    ("deepsvdd", "mnist"): {**SVDD, "pretrain_epochs": 150, "latent_dim": 32},
+    ("deepsvdd", "cifar10"): {**SVDD, "pretrain_epochs": 350, "latent_dim": 128},
     ("vae", "mnist"): {
         "epochs": 100,
         "batch_size": 32,
@@ -832,7 +865,7 @@ def test_a_preset_fits_and_scores(method: str, name: str, variant: str, monkeypa
     det = methods()[method].preset(name, variant).set_params(epochs=2, random_state=0)
     if method == "anogan":
         det.set_params(steps=2, search_rates=(0.1,), search_until=())
-    if method == "fencegan":
+    if method in ("deepsvdd", "fencegan"):
         det.set_params(pretrain_epochs=min(det.pretrain_epochs, 1))
     scores = det.fit(X).anomaly_score(X)
     assert scores.shape == (4,)

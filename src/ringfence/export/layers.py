@@ -80,6 +80,14 @@ def _pooled(to: Writer, step: Step) -> str:
     return to.graph.add("AveragePool", to.value(x), kernel_shape=_pair(kernel), strides=_pair(stride))
 
 
+def _largest(to: Writer, step: Step) -> str:
+    x, kernel = step.args[:2]
+    stride = step.args[2] if len(step.args) > 2 and step.args[2] else kernel
+    if len(step.args) > 3 or step.part:
+        raise Unwritable("max_pool2d with padding or places")
+    return to.graph.add("MaxPool", to.value(x), kernel_shape=_pair(kernel), strides=_pair(stride))
+
+
 def _pair(given: Sequence[int]) -> list[int]:
     return [given[0], given[-1]]
 
@@ -87,5 +95,6 @@ def _pair(given: Sequence[int]) -> list[int]:
 LAYERS: Final[dict[str, Write]] = {
     "addmm": _addmm, "mm": _product, "bmm": _product, "baddbmm": _baddbmm, "convolution": _convolution,
     "im2col": _im2col, "col2im": _col2im, "native_batch_norm": _batch_norm, "avg_pool2d": _pooled,
+    "max_pool2d_with_indices": _largest,
 }  # fmt: skip
 """By torch's name of each operation."""

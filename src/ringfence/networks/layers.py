@@ -303,6 +303,18 @@ class ReLU(nn.Module):
         return F.relu(x, inplace=not torch.is_grad_enabled())
 
 
+class MaxPool(nn.Module):
+    """The largest value of each window, side by side: (n, c, h, w) → (n, c, ⌊h / side⌋, ⌊w / side⌋)."""
+
+    def __init__(self, side: int) -> None:
+        super().__init__()
+        self.side = side
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Look at every window."""
+        return F.max_pool2d(x, self.side)
+
+
 class Softmax(nn.Module):
     """Makes the logits of each category of a row probabilities; `heads` are their first columns and ends."""
 

@@ -12,6 +12,8 @@ norm       "none", "batch" (PyTorch's constants), "batch_tf" (TensorFlow's: mome
            (no scale and no shift, eps .0001: Deep SVDD's) ["none"]
 act        "linear", "relu", "leaky_relu", "tanh", "sigmoid" or "softplus" ["linear"]
 slope      of the leaky ReLU [0.2]
+pool       side of the windows, side by side, of which the largest value stays: after the activation, images only;
+           what is left over at the end is dropped [1]
 dropout    share of values set to zero while training [0]
 order      "norm_act", or "act_norm" where a released code normalises after the activation ["norm_act"]
 bias       [true]
@@ -33,7 +35,7 @@ from torch import Tensor, nn
 
 from ..exceptions import InvalidParameter, unknown_name
 from .axis import Initialiser
-from .layers import Conv2d, ConvTranspose2d, Dropout, LeakyReLU, Linear, ReLU, Reshape
+from .layers import Conv2d, ConvTranspose2d, Dropout, LeakyReLU, Linear, MaxPool, ReLU, Reshape
 from .minibatch import Minibatch
 from .normalisation import BatchNorm
 
@@ -68,6 +70,7 @@ class Row:
     norm: str = "none"
     act: str = "linear"
     slope: float = 0.2
+    pool: int = 1
     dropout: float = 0.0
     order: str = "norm_act"
     bias: bool = True
@@ -169,6 +172,13 @@ def block(row: Row, shape: Shape, make: Maker) -> tuple[list[nn.Module], Shape]:
     tail = [norm(after[0], len(make.rngs))] if norm else []
     tail += [activation(row.slope)] if activation else []
     layers += tail if row.order == "norm_act" else tail[::-1]
+    if row.pool != 1:
+        channels, height, width = _image(row, after)
+        if not 1 < row.pool <= min(height, width):
+            raise InvalidParameter(
+                f"layer table: pool={row.pool}: allowed are 1 to {min(height, width)} here, the sides"
+            )
+        layers, after = [*layers, MaxPool(row.pool)], (channels, height // row.pool, width // row.pool)
     layers += [Dropout(row.dropout)] if row.dropout else []
     return layers, after
 
