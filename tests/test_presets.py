@@ -20,7 +20,7 @@ WRONG = {"kdd99": (120,), "arrhythmia": (273,), "mnist": (24, 24), "cifar10": (3
 ANOTHER_KIND = {"kdd99": (8, 8), "arrhythmia": (8, 8), "mnist": (784,), "cifar10": (784,)}
 PRESETS = [(m, n, v) for m in methods() for n, variants in presets.names(m).items() for v in variants]
 IDS = ["-".join(p) for p in PRESETS]
-# These remake no row by a table of the preset: DSEBM's energy takes rows of any width, Deep SVDD's φ images of any size.
+# No table of these presets remakes a row: DSEBM's energy takes rows of any width, Deep SVDD's φ images of any size.
 FITTING = [p for p in PRESETS if p[0] not in ("dsebm", "deepsvdd")]
 
 
