@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import final
 
 import numpy as np
@@ -14,6 +13,7 @@ from ..pictures import Pictures
 from .decode import decode
 from .header import channels_of
 from .pictures import PictureFile
+from .stamps import stamp
 
 
 @final
@@ -36,7 +36,7 @@ class PictureFiles(Pictures):
         self.channels = channels_of([file.header for file in files]) if channels is None else channels
         self.sizes = [(file.header.height, file.header.width) for file in self.files]
         self.names = [file.name for file in self.files]
-        self._stamps = [_stamp(file.path) for file in self.files]
+        self._stamps = [stamp(file.path) for file in self.files]
 
     def read(self, at: int) -> NDArray[np.float32]:
         """Decode one picture, (channels, height, width), 0 to 1.
@@ -46,7 +46,7 @@ class PictureFiles(Pictures):
         InvalidData
             If the file is gone, damaged, or not the one that was found.
         """
-        path, now = self.files[at].path, _stamp(self.files[at].path)
+        path, now = self.files[at].path, stamp(self.files[at].path)
         if not now:
             raise InvalidData(f"'{path}' is no longer there, or can't be read any more")
         picture = decode(path, self.channels)
@@ -57,8 +57,8 @@ class PictureFiles(Pictures):
     def digest(self) -> str:
         """Of names, sizes and times of the files, as they were found."""
         digest = hashlib.sha256(str(self.channels).encode())
-        for file, stamp in zip(self.files, self._stamps, strict=True):
-            digest.update(f"{file.name} {stamp}".encode())
+        for file, found in zip(self.files, self._stamps, strict=True):
+            digest.update(f"{file.name} {found}".encode())
         return digest.hexdigest()
 
     def faults(self, workers: int = 2) -> dict[int, str]:
@@ -74,12 +74,3 @@ class PictureFiles(Pictures):
         with ThreadPoolExecutor(workers, thread_name_prefix="ringfence-decode") as pool:
             found = pool.map(fault, range(len(self)))
             return {at: text for at, text in enumerate(found) if text is not None}
-
-
-def _stamp(path: Path) -> tuple[int, int] | None:
-    """Size in bytes and time of the last change; None where there is no such file."""
-    try:
-        stat = path.stat()
-    except OSError:
-        return None
-    return stat.st_size, stat.st_mtime_ns

@@ -1,6 +1,5 @@
 """Parquet and npy files larger than memory, alone or many of them as the shards of one table."""
 
-import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self, final
@@ -13,6 +12,7 @@ from ..exceptions import InvalidData, InvalidParameter, unknown_name
 from ..frame import Frame
 from .arrays import checked_features
 from .columnar import check_finite, checked_names, needs_pyarrow, raw_labels, read_columns
+from .stamps import Files
 
 SHARDS: Final = (".parquet", ".npy")
 """Ends of the names of files that can be read block by block."""
@@ -99,33 +99,6 @@ def _files(path: str | Path | Sequence[str | Path]) -> list[Path]:
         if file.suffix.lower() != files[0].suffix.lower():
             raise InvalidData(f"'{file}' lies beside '{files[0].name}': the shards of a table have one format")
     return files
-
-
-class Files:
-    """Files that must stay as they were found: half of a fit would see the one table, half the other."""
-
-    def __init__(self, paths: Sequence[Path]) -> None:
-        self.paths = tuple(paths)
-        self._stamps = [_stamp(path) for path in paths]
-
-    def checked(self, at: int) -> Path:
-        """Return a path if its file is the one that was found."""
-        if _stamp(self.paths[at]) != self._stamps[at]:
-            raise InvalidData(f"'{self.paths[at]}' has changed since it was opened, or is gone: open the shards again")
-        return self.paths[at]
-
-    def digest(self) -> str:
-        """Of names, sizes and times."""
-        said = [f"{path.name} {stamp}" for path, stamp in zip(self.paths, self._stamps, strict=True)]
-        return hashlib.sha256("\n".join(said).encode()).hexdigest()
-
-
-def _stamp(path: Path) -> tuple[int, int] | None:
-    try:
-        stat = path.stat()
-    except OSError:
-        return None
-    return stat.st_size, stat.st_mtime_ns
 
 
 @final
