@@ -381,8 +381,9 @@ def test_an_output_that_would_take_the_place_of_the_data_is_refused(
     data = shards / "table.csv" if out.endswith("csv") else shards if out == "new.NPY" else shards / "day.npy"
     assert cli.main(["score", str(model), str(data), "--out", str(shards / out)]) == 2
     assert cli.main(["split", str(data), "--test", "0.5", "--out", str(shards / out)]) == 2
+    assert cli.main(["export", str(model), "--rows", str(data), "--out", str(shards / out)]) == 2
     said = capsys.readouterr().err.strip().splitlines()
-    assert len(said) == 2
+    assert len(said) == 3
     assert all("allowed is another file" in line for line in said)
     assert {path.name: path.read_bytes() for path in shards.iterdir()} == before
 

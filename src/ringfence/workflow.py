@@ -111,6 +111,8 @@ def fit(
     detector.check()
     refuse_foreign(out, "model")
     writable(out)
+    if split_out is not None:
+        _apart(split_out, data)
     drawn = drawn_seed(detector.random_state)
     if data in CATALOG:
         cases = ", ".join(f"{data}:{c}" for c in CATALOG[data].cases)
@@ -272,7 +274,7 @@ def score(
     """Score DATA with a saved model and write `row, anomaly_score, is_anomaly` for every row to the file `out`.
 
     It is Parquet or npy (the scores alone) where it is called so, otherwise CSV. Rows are read, scored and written
-    block by block: memory does not grow with their number, but by 9 bytes a row where their truth is known.
+    block by block: memory does not grow with their number, but where their truth is known, to rank them all against it.
 
     `row` is the row's own number in DATA, counted from 0 as the rows of an array are (messages about a CSV file count
     from 1, the first row after its header), and the place among those scored where DATA are pictures. Of pictures a
@@ -348,6 +350,7 @@ def export(model: Path, out: Path, rows: str | None = None, *, reading: Reading 
     fitted = load(model)
     if rows is None:
         return to_onnx(fitted, out)
+    _apart(out, rows)
     detector = fitted.detector_ if isinstance(fitted, PictureDetector) else fitted
     source = source_of(rows, _as_learned(reading, fitted, detector))
     return to_onnx(fitted, out, source.take(*((TEST,) if (source.parts == TEST).any() else PARTS)))
