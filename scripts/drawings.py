@@ -22,7 +22,8 @@ from torch.overrides import TorchFunctionMode
 from ringfence.detector import Detector
 from ringfence.game import Batch, Nets, Statistic
 from ringfence.networks import UNet
-from ringfence.networks.tables import Discriminator, Network, Row, Shape
+from ringfence.networks.rows import Row, Shape
+from ringfence.networks.tables import Discriminator, Network
 from ringfence.scoring import weights_of
 
 ROWS = 16
@@ -440,29 +441,9 @@ def height_of(shape: Shape) -> float:
     return max(4.0, 5 * math.sqrt(math.prod(shape)))
 
 
-def _shapes(chain: Network) -> list[Shape]:
-    """Shape of the inputs and of what each row gives."""
-    shapes, shape = [chain.shape], chain.shape
-    for row in chain.table:
-        shape = _after(row, shape)
-        shapes.append(shape)
-    return shapes
-
-
-def _after(row: Row, shape: Shape) -> Shape:
-    if row.op == "dense":
-        return tuple(row.units) if isinstance(row.units, tuple) else (row.units,)
-    assert isinstance(row.units, int)
-    _, height, width = shape
-    if row.op == "conv":
-        sides = math.ceil(height / row.stride), math.ceil(width / row.stride)
-        return (row.units, *(side // row.pool for side in sides))
-    return (row.units, *(row.size or (height * row.stride, width * row.stride)))
-
-
 def _middle(chain: Network, top: float) -> float:
     """Where the middle of a chain lies that begins at `top`: its name needs some room too."""
-    return top + max(18, *map(height_of, _shapes(chain))) / 2 + 6
+    return top + max(18, *map(height_of, chain.shapes)) / 2 + 6
 
 
 def _box(made: Drawing, x: float, middle: float, shape: Shape, fill: tuple[str, str]) -> None:
@@ -480,12 +461,19 @@ def _box(made: Drawing, x: float, middle: float, shape: Shape, fill: tuple[str, 
     made.reach(x + BOX + 8, middle + high / 2 + 18)
 
 
+def sized(row: Row) -> str:
+    """What a row says of places in an image, in short."""
+    if row.op == "residual":
+        return f"k{row.kernel}" + (f" {row.resample}" if row.resample != "none" else "")
+    valid = " unpadded" if row.pad == "valid" else ""
+    return f"k{row.kernel} s{row.stride}{valid}" if row.op in ("conv", "conv_transpose") else ""
+
+
 def _step(made: Drawing, x: float, middle: float, row: Row) -> None:
     """What lies between two boxes."""
     made.add(arrow(f"M{number(x + BOX + 3)},{number(middle)}h{GAP - 8}", dashed=False))
     at = x + BOX + GAP / 2
-    sized = "" if row.op == "dense" else f" k{row.kernel} s{row.stride}"
-    op = row.op.replace("conv_transpose", "conv up") + sized
+    op = f"{row.op.replace('conv_transpose', 'conv up')} {sized(row)}".strip()
     act = "" if row.act == "linear" else said(row.act)
     norm = "" if row.norm == "none" else row.norm.replace("_", " ")
     tail = [norm, act] if row.order == "norm_act" else [act, norm]
@@ -497,9 +485,8 @@ def _step(made: Drawing, x: float, middle: float, row: Row) -> None:
 
 def _chain(made: Drawing, chain: Network, x: float, middle: float, fill: tuple[str, str]) -> float:
     """A network from left to right; returns where its last box begins."""
-    shapes = _shapes(chain)
-    _box(made, x, middle, shapes[0], fill)
-    for row, shape in zip(chain.table, shapes[1:], strict=True):
+    _box(made, x, middle, chain.shape, fill)
+    for row, shape in zip(chain.table, chain.shapes[1:], strict=True):
         _step(made, x, middle, row)
         x += BOX + GAP
         _box(made, x, middle, shape, fill)
@@ -529,10 +516,9 @@ def _discriminator(made: Drawing, net: Discriminator, top: float, fill: tuple[st
         middle = _middle(net.trunk, top + 12)
     end = _chain(made, net.trunk, left, middle, fill)
     made.add(text(end + BOX / 2, middle - height_of(net.trunk.out_shape) / 2 - 6, "features", 10, FAINT))
-    shape = net.trunk.out_shape
-    for row in net.head.table:
+    for row, shape in zip(net.head.table, net.head.shapes[1:], strict=True):
         _step(made, end, middle, row)
-        end, shape = end + BOX + GAP, _after(row, shape)
+        end += BOX + GAP
         _box(made, end, middle, shape, fill)
     made.add(text(end + BOX / 2, middle - 10, "logit", 10, FAINT))
     return middle

@@ -27,7 +27,8 @@ from ringfence.distances import DISTANCES, IMAGE_DISTANCES
 from ringfence.maps import row_maps
 from ringfence.methods.shared import ROW_DISTANCE
 from ringfence.networks import INITIALISERS, Maker, UNet, family_for
-from ringfence.networks.tables import Discriminator, Network, Row
+from ringfence.networks.rows import Row, Shape
+from ringfence.networks.tables import Discriminator, Network
 from ringfence.presets import entry, names
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -281,21 +282,34 @@ def _parts(net: torch.nn.Module) -> list[tuple[str, torch.nn.Module, int]]:
     return [*found] or ([("", net, count)] if count else [])
 
 
+SHAPES: dict[str, Shape] = {
+    "kdd99": (121,),
+    "arrhythmia": (274,),
+    "mnist": (1, 28, 28),
+    "mnist61": (1, 61, 61),
+    "oct": (1, 64, 64),
+    "cifar10": (3, 32, 32),
+}
+"""Rows of the data sets that presets are for."""
+
+
 def _row(row: Row) -> str:
-    units = "×".join(map(str, row.units)) if isinstance(row.units, tuple) else str(row.units)
-    sized = "" if row.op == "dense" else f" k{row.kernel} s{row.stride}"
+    units = "×".join(map(str, row.units)) if isinstance(row.units, tuple) else str(row.units or "")
     act = f"{row.act} {row.slope:g}" if row.act == "leaky_relu" else row.act
     tail = [row.norm if row.norm != "none" else "", act if act != "linear" else ""]
     tail = tail if row.order == "norm_act" else tail[::-1]
     pooled = f"pool {row.pool}" if row.pool > 1 else ""
     dropped = f"dropout {row.dropout:g}" if row.dropout else ""
-    return " ".join(t for t in (f"{row.op.replace('_', ' ')} {units}{sized}", *tail, pooled, dropped) if t)
+    before = f"noise {row.noise:g}," if row.noise else ""
+    held = "spectral" if row.spectral else f"weights normed, {row.weight_norm}" if row.weight_norm != "none" else ""
+    op = row.op.replace("_", " ")
+    return " ".join(t for t in (before, op, units, drawings.sized(row), held, *tail, pooled, dropped) if t)
 
 
 def _preset(name: str, preset: str, variant: str) -> list[str]:
     found = entry(name, preset, variant)
     det = methods()[name].preset(preset, variant)
-    shape = {"kdd99": (121,), "arrhythmia": (274,), "mnist": (1, 28, 28), "cifar10": (3, 32, 32)}[preset]
+    shape = SHAPES.get(preset) or (det.latent_dim,)  # of GAAL's tables z has the width
     params = ", ".join(f"`{k}={v!r}`" for k, v in found["parameters"].items())
     lines = [f"Source: {found['source']}.", "", params, "", *_networks(_built(type(det), shape, det)), ""]
     for printed in (v for k, v in found.items() if k.startswith("published")):

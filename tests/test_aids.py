@@ -48,6 +48,8 @@ def test_draws_of_the_older_priors_are_what_they_were() -> None:
     # Noted before the others came.
     assert values(drawn("normal", 1, 4)) == pytest.approx([-1.1636215, 1.5709645, 0.6905524, -0.7375432], abs=1e-6)
     assert values(drawn("uniform", 1, 4)) == pytest.approx([0.3378663, 0.4793020, -0.2869842, 0.5912272], abs=1e-6)
+    # The same numbers halved about ½.
+    torch.testing.assert_close(drawn("uniform_01", 1, 4), (drawn("uniform", 1, 4) + 1) / 2)
 
 
 def test_a_truncated_normal_is_the_inverse_cdf_of_the_seeds_uniforms() -> None:
@@ -92,7 +94,7 @@ def test_the_hypersphere_has_radius_root_d_in_every_direction() -> None:
     assert set(values(drawn("hypersphere", 10, 1).round(decimals=6))) == {-1.0, 1.0}
 
 
-@pytest.mark.parametrize("prior", ["truncated_normal", "hypersphere"])
+@pytest.mark.parametrize("prior", ["truncated_normal", "hypersphere", "uniform_01"])
 def test_a_fit_draws_from_the_prior_and_keeps_it(prior: str, tmp_path: Any) -> None:
     det = GAN(epochs=1, prior=prior, random_state=0).fit(X)
     assert np.isfinite(det.anomaly_score(X)).all()

@@ -12,7 +12,7 @@ from ringfence.networks import Discriminator, Maker, Network, Row
 from ringfence.networks.axis import INITIALISERS, Initialiser, he, normal_001, normal_002, xavier
 from ringfence.networks.layers import Conv2d, ConvTranspose2d, Dropout, LeakyReLU, Linear, Products, ReLU, Reshape
 from ringfence.networks.normalisation import BatchNorm
-from ringfence.networks.tables import same_padding
+from ringfence.networks.operations import same_padding
 
 SEEDS = (11, 12, 13)
 

@@ -101,11 +101,13 @@ def test_the_priors_part_is_minus_its_log_density_but_for_a_constant() -> None:
 
 @pytest.mark.parametrize(
     ("prior", "expected"),
-    # (3, 4) and (.6, −.8): ½ 25 and ½ 1; beyond the box by (2, 3) and (0, 0); of lengths 5 and 1, the sphere's is √2.
+    # (3, 4) and (.6, −.8): ½ 25 and ½ 1; beyond the box by (2, 3) and (0, 0), beyond
+    # that of 0…1 by (2, 3) and (0, .8); of lengths 5 and 1, the sphere's is √2.
     [
         ("normal", [12.5, 0.5]),
         ("truncated_normal", [12.5, 0.5]),
         ("uniform", [6.5, 0.0]),
+        ("uniform_01", [6.5, 0.32]),
         ("hypersphere", [(5 - math.sqrt(2)) ** 2 / 2, (math.sqrt(2) - 1) ** 2 / 2]),
     ],
 )

@@ -18,7 +18,7 @@ from ringfence.losses import slope
 from ringfence.networks import Maker, Network, Offset, Row
 from ringfence.networks.axis import he
 from ringfence.networks.normalisation import BatchNorm
-from ringfence.networks.tables import ACTIVATIONS
+from ringfence.networks.rows import ACTIVATIONS
 
 pytestmark = pytest.mark.filterwarnings("ignore::ringfence.preprocess.ConstantColumns")
 

@@ -9,7 +9,7 @@ from ringfence.networks import DCGAN, MLP, Family, Maker, UNet
 from ringfence.networks.axis import he
 from ringfence.networks.layers import Linear
 from ringfence.networks.normalisation import Spectral
-from ringfence.networks.tables import Row
+from ringfence.networks.rows import Row
 
 
 def make() -> Maker:
@@ -95,11 +95,11 @@ def test_spectral_norm_writes_only_while_training_and_tracking_and_lets_gradient
 
 def test_a_member_has_the_spectral_norm_of_its_own_weight() -> None:
     rngs = [torch.Generator().manual_seed(s) for s in (0, 1)]
-    both = Linear(5, 4, bias=True, init=he, rngs=rngs, spectral=True)
+    both = Linear(5, 4, bias=True, init=he, rngs=rngs, norm=Spectral)
     x = torch.randn(3, 5)
     out = both(torch.cat([x, x])).view(2, 3, 4)
     for seed in (0, 1):
-        alone = Linear(5, 4, bias=True, init=he, rngs=[torch.Generator().manual_seed(seed)], spectral=True)
+        alone = Linear(5, 4, bias=True, init=he, rngs=[torch.Generator().manual_seed(seed)], norm=Spectral)
         np.testing.assert_allclose(out[seed].detach().numpy(), alone(x).detach().numpy(), rtol=1e-5, atol=1e-6)
 
 

@@ -6,18 +6,43 @@ import numpy as np
 import pytest
 import torch
 
-from ringfence import ALAD, DSEBM, EGBAD, GAN, GPND, VAE, AnoGAN, DeepSVDD, FenceGAN, SkipGANomaly, methods, presets
+from presets_of_codes import COUNTS as COUNTS_OF_CODES
+from presets_of_codes import GAAL
+from presets_of_codes import RELEASED_ALONE as ALONE_OF_CODES
+from ringfence import (
+    ALAD,
+    ALOCC,
+    DSEBM,
+    EGBAD,
+    GAN,
+    GPND,
+    OCGAN,
+    SOGAAL,
+    VAE,
+    AnoGAN,
+    BadGAN,
+    DeepSVDD,
+    FAnoGAN,
+    FenceGAN,
+    SkipGANomaly,
+    methods,
+    presets,
+)
 from ringfence.detector import Detector
 from ringfence.exceptions import InvalidParameter
 from ringfence.game import Nets, stream
 from ringfence.networks import INITIALISERS, Maker, family_for
-from ringfence.networks.layers import Conv2d, ConvTranspose2d, Dropout, LeakyReLU, Linear
+from ringfence.networks.layers import Conv2d, ConvTranspose2d, Dropout, LeakyReLU, Linear, Noise
 from ringfence.networks.normalisation import BatchNorm
 
-WIDTHS = {"kdd99": (121,), "arrhythmia": (274,), "mnist": (1, 28, 28), "cifar10": (3, 32, 32)}
-GIVEN = {**WIDTHS, "mnist": (28, 28)}
-WRONG = {"kdd99": (120,), "arrhythmia": (273,), "mnist": (24, 24), "cifar10": (3, 24, 24)}
-ANOTHER_KIND = {"kdd99": (8, 8), "arrhythmia": (8, 8), "mnist": (784,), "cifar10": (784,)}
+TABLES = {"kdd99": (121,), "arrhythmia": (274,), **{name: (columns,) for name, (_, columns, _, _) in GAAL.items()}}
+WIDTHS = {**TABLES, "mnist": (1, 28, 28), "mnist61": (1, 61, 61), "oct": (1, 64, 64), "cifar10": (3, 32, 32)}
+GIVEN = {name: shape[1:] if shape[0] == 1 else shape for name, shape in WIDTHS.items()}
+WRONG = {
+    **{name: (columns - 1,) for name, (columns,) in TABLES.items()},
+    **{"mnist": (24, 24), "mnist61": (63, 63), "oct": (32, 32), "cifar10": (3, 24, 24)},
+}
+ANOTHER_KIND = {**dict.fromkeys(TABLES, (8, 8)), "mnist": (784,), "mnist61": (3721,), "oct": (4096,), "cifar10": (784,)}
 PRESETS = [(m, n, v) for m in methods() for n, variants in presets.names(m).items() for v in variants]
 IDS = ["-".join(p) for p in PRESETS]
 # No table of these presets remakes a row: DSEBM's energy takes rows of any width, Deep SVDD's φ images of any size.
@@ -49,7 +74,7 @@ def slopes(net: Any) -> set[float]:
 def kinds(net: Any) -> list[str]:
     """Layers in order, without reshaping."""
     names = [type(m).__name__ for m in net.modules() if not list(m.children())]
-    return [n for n in names if n not in ("Reshape", "ModuleList")]
+    return [n for n in names if n not in ("Reshape", "ModuleList", "Fresh")]
 
 
 # A dense layer has in · out weights and out biases, a convolution in · out · k² and out; batch norm 2 · channels.
@@ -76,6 +101,7 @@ ALAD_COLOUR_GENERATOR = (
 ALAD_COLOUR_PYRAMID = (3 * 128 * 16 + 128) + (128 * 256 * 16 + 256 + 2 * 256) + (256 * 512 * 16 + 512 + 2 * 512)
 OWN_DECODER = (128 * 2048 + 2048 + 2 * 128) + (128 * 64 * 16 + 64 + 2 * 64) + (64 * 32 * 16 + 32 + 2 * 32)
 COUNTS = {
+    **COUNTS_OF_CODES,
     # arXiv 1802.06222, Table 5: G 64, 128, 121; D 256, 128, 128, 1.
     ("anogan", "kdd99"): {
         "generator": KDD_GENERATOR,
@@ -442,6 +468,74 @@ def assert_mnist_generator(generator: Any) -> None:
     assert {(m.momentum, m.eps) for m in norms} == {(0.01, 1e-3)}
 
 
+def test_fanogan_oct_is_that_of_its_code() -> None:
+    nets = networks(FAnoGAN.preset("oct", "released"), (1, 64, 64))
+    block = ["ReLU", "Conv2d"]
+    up = ["BatchNorm", "ReLU", "Repeat", "Conv2d", "BatchNorm", *block, "Conv2d"]
+    assert kinds(nets.generator) == ["Linear", *up * 4, "BatchNorm", *block, "Tanh"]
+    for name, norm, end in (("discriminator", "LayerNorm", []), ("encoder", "BatchNorm", ["Tanh"])):
+        down = [norm, *block, norm, *block, "MeanPool", "Conv2d"]
+        assert kinds(getattr(nets, name)) == ["Conv2d", *down * 4, "Linear", *end]
+    # The features are the 4×4 with 512 maps before the logit.
+    assert nets.discriminator.eval()(torch.zeros(1, 1, 64, 64))[1].shape == (1, 8192)
+    gan, encoder = FAnoGAN.preset("oct", "released").stages()
+    assert [(p.optim.kind, p.optim.lr, p.optim.betas, p.every) for p in gan.players] == [
+        ("adam", 1e-4, (0.0, 0.9), 1), ("adam", 1e-4, (0.0, 0.9), 5),
+    ]  # fmt: skip
+    assert [(p.optim.kind, p.optim.lr) for p in encoder.players] == [("rmsprop", 5e-5)]
+
+
+def test_badgan_mnist_is_that_of_its_code() -> None:
+    nets = networks(BadGAN.preset("mnist", "released"), (1, 28, 28))
+    made = ["Linear", "BatchNorm", "Softplus"]
+    assert kinds(nets.generator) == [*made * 2, "WeightNorm", "Tanh"]
+    noisy = ["Noise", "WeightNorm"]
+    assert kinds(nets.discriminator) == [*[*noisy, "ReLU"] * 5, *noisy]
+    # .3 of pixels of 0…1 are .6 of −1…1.
+    assert [m.deviation for m in nets.discriminator.modules() if isinstance(m, Noise)] == [0.6, *[0.5] * 5]
+    scales = [name for name, _ in nets.discriminator.named_buffers()]
+    assert len(scales) == 5  # and the logit's is learned
+    judge, made = BadGAN.preset("mnist", "released").stages()[0].players
+    assert (judge.optim.lr, judge.optim.betas) == (3e-3, (0.5, 0.9999))
+    assert (made.optim.lr, made.optim.betas) == (1e-3, (0.0, 0.9999))
+
+
+def test_alocc_mnist_is_that_of_its_code() -> None:
+    nets = networks(ALOCC.preset("mnist", "released"), (1, 28, 28))
+    assert kinds(nets.encoder) == ["Conv2d", "BatchNorm", "LeakyReLU"] * 3
+    assert kinds(nets.generator) == [*["ConvTranspose2d", "BatchNorm", "ReLU"] * 2, "ConvTranspose2d", "Tanh"]
+    assert kinds(nets.discriminator) == [
+        *["Conv2d", "LeakyReLU"], *["Conv2d", "BatchNorm", "LeakyReLU"] * 3, "Linear",
+    ]  # fmt: skip
+    assert {m.weight.shape[-1] for m in nets.modules() if isinstance(m, Conv2d | ConvTranspose2d)} == {5}
+    assert {p.optim.kind for p in ALOCC.preset("mnist", "released").stages()[0].players} == {"rmsprop"}
+
+
+def test_ocgan_mnist_at_61_is_that_of_its_code() -> None:
+    nets = networks(OCGAN.preset("mnist61", "released"), (1, 61, 61))
+    assert [shape[1:] for shape in nets.encoder.shapes[1:-1]] == [(29, 29), (13, 13), (5, 5), (1, 1)]
+    assert [shape[1:] for shape in nets.generator.shapes[2:]] == [(5, 5), (13, 13), (29, 29), (61, 61)]
+    assert kinds(nets.encoder)[-2:] == ["Conv2d", "Tanh"]
+    assert dropouts(nets.generator) == [0.5]
+    assert slopes(nets) == {0.2}
+
+
+@pytest.mark.parametrize("name", GAAL)
+def test_generators_of_gaal_start_as_identities_and_stop_an_epoch_after_a_third(name: str) -> None:
+    units, columns, epochs, _ = GAAL[name]
+    det = SOGAAL.preset(name, "released")
+    nets = networks(det, (columns,))
+    x = torch.rand(5, columns)
+    torch.testing.assert_close(nets.generator(x), x)
+    assert weights(nets.discriminator) == [(units, columns), (1, units)]
+    judge, made = det.stages()[0].players
+    assert (judge.optim.kind, judge.optim.lr, judge.optim.betas[0], judge.optim.decay) == ("momentum", 0.01, 0.9, 1e-6)
+    assert (made.optim.kind, made.optim.lr) == ("momentum", 1e-4)
+    # It moves in epoch number `stop_epochs` (from 0) up to its last batch, and no more after it.
+    last = epochs // 3
+    assert (last + 10 / 11) / epochs < made.until <= (last + 1) / epochs
+
+
 # What the tables print under the layers, and the texts beside them.
 GANOMALY = {
     "batch_size": 64,
@@ -651,6 +745,7 @@ SVDD = {
     "nu": 0.1,
 }
 RELEASED_ALONE: dict[tuple[str, str], dict[str, Any]] = {
+    **ALONE_OF_CODES,
     ("alad", "arrhythmia"): {
         "epochs": 1000,
         "batch_size": 32,
@@ -850,6 +945,8 @@ def test_a_preset_fits_and_scores(method: str, name: str, variant: str, monkeypa
     det = methods()[method].preset(name, variant).set_params(epochs=2, random_state=0)
     if method == "anogan":
         det.set_params(steps=2, search_rates=(0.1,), search_until=())
+    if method == "fanogan":
+        det.set_params(epochs=1)  # seconds for every step
     if method in ("deepsvdd", "fencegan"):
         det.set_params(pretrain_epochs=min(det.pretrain_epochs, 1))
     scores = det.fit(X).anomaly_score(X)

@@ -67,8 +67,9 @@ class Detector(Generative, Signed):
     latent_dim
         Length of the generator's input.
     prior
-        Distribution of the generator's input: "normal", "uniform" (−1…1), "truncated_normal" (N(0, 1) with no number
-        beyond ±2) or "hypersphere" (uniform on the sphere of radius √latent_dim). The last three are bounded.
+        Distribution of the generator's input: "normal", "uniform" (−1…1), "uniform_01" (0…1), "truncated_normal"
+        (N(0, 1) with no number beyond ±2) or "hypersphere" (uniform on the sphere of radius √latent_dim). All but the
+        first are bounded.
     ema
         Decay of the moving average of the networks that is used for scoring; 0 scores with the last weights.
     ema_warmup
@@ -84,9 +85,9 @@ class Detector(Generative, Signed):
     strict
         Refuse rows to be scored that hold a category or a gap that no training row had, instead of warning.
     init
-        How weights are drawn: "he", "xavier", "normal_002" or "normal_001".
+        How weights are drawn: "he", "xavier", "xavier_relu", "lecun", "normal_002" or "normal_001".
     layers
-        Layer tables by network name instead of the family's own (see `ringfence.networks.tables`); presets fill it.
+        Layer tables by network name instead of the family's own (see `ringfence.networks.rows`); presets fill it.
     contamination
         Share of the training rows that lie beyond the cut, 0 to 0.5; "auto" is 0.05.
     calibration
@@ -175,7 +176,7 @@ class Detector(Generative, Signed):
         "scale": OneOf(("auto", *SCALES)),
         "kinds": Words(),
         "strict": Flag(),
-        "init": OneOf(tuple(INITIALISERS)),
+        "init": OneOf(tuple(name for name in INITIALISERS if name != "identity")),
         "layers": LayerTables(),
         "members": Limit(1, whole=True),
         "combine": OneOf(tuple(COMBINATIONS)),

@@ -41,6 +41,7 @@ def hypersphere(z: Tensor, rng: torch.Generator) -> Tensor:
 PRIORS: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {
     "normal": lambda z, rng: z.normal_(generator=rng),
     "uniform": lambda z, rng: z.uniform_(-1.0, 1.0, generator=rng),
+    "uniform_01": lambda z, rng: z.uniform_(generator=rng),
     "truncated_normal": truncated_normal,
     "hypersphere": hypersphere,
 }
@@ -135,7 +136,10 @@ class Batch:
 
 @dataclass(frozen=True)
 class Optim:
-    """An optimiser by name; `decay` lowers the rate at update t to lr / (1 + decay · t), as Keras does."""
+    """An optimiser by name; `decay` lowers the rate at update t to lr / (1 + decay · t), as Keras does.
+
+    `betas` are those of Adam; the first is the momentum of "momentum" too, and nothing to "sgd" and "rmsprop".
+    """
 
     kind: str = "adam"
     lr: float = 1e-3

@@ -59,6 +59,7 @@ WAYS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "normal": slerp,
     "hypersphere": slerp,
     "uniform": straight,
+    "uniform_01": straight,
     "truncated_normal": straight,
 }
 """Ways from one latent vector to another that stay where the prior has its mass: near a sphere, or within a box."""
@@ -143,8 +144,8 @@ class Generative(ABC):
         """Generate the rows on the way from one latent vector to another.
 
         Along the sphere (`slerp`) where the prior has its mass near one, as N(0, I) has, and straight within a box
-        (priors "uniform" and "truncated_normal"): elsewhere the generator never learned what to make. From one row to
-        another: ``det.interpolate(*det.encode(rows[:2]))``. Of several generators the first makes all rows.
+        (priors "uniform", "uniform_01", "truncated_normal"): elsewhere the generator never learned what to make. From
+        one row to another: ``det.interpolate(*det.encode(rows[:2]))``. Of several generators the first makes all rows.
 
         Parameters
         ----------

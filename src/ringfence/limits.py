@@ -198,15 +198,16 @@ class Either(Rule):
 
 _COUNT = Limit(1, whole=True)
 LAYER: Mapping[str, Rule] = {
-    **dict.fromkeys(("op", "norm", "act", "order"), Text()),
+    **dict.fromkeys(("op", "norm", "act", "order", "pad", "resample", "init", "weight_norm"), Text()),
     **dict.fromkeys(("kernel", "stride"), _COUNT),
     **dict.fromkeys(("bias", "feature"), Flag()),
+    "noise": Limit(0),
     "units": Either(_COUNT, Several(_COUNT, least=1)),
     "size": Several(_COUNT, least=2),
     "slope": Limit(0),
     "dropout": Limit(0, 1, open_high=True),
 }
-"""What the values of a layer table's row may be; `ringfence.networks.tables` says what they mean."""
+"""What the values of a layer table's row may be; `ringfence.networks.rows` says what they mean."""
 
 
 @dataclass(frozen=True)

@@ -96,6 +96,25 @@ class SGD(Optimiser):
         return {}
 
 
+class Momentum(Optimiser):
+    """Steps along v, where v ← β₁ v + slope, from v = 0."""
+
+    def __init__(self, parameters: Sequence[Tensor], betas: tuple[float, float], weight_decay: float) -> None:
+        super().__init__(parameters, betas, weight_decay)
+        self.speeds = [torch.zeros_like(p) for p in self.parameters]
+
+    def _move(self, at: Sequence[int], slopes: list[Tensor], lr: float) -> None:
+        speeds = some(self.speeds, at) if self.betas[0] else []  # the kernel wants none where there is no momentum
+        torch._fused_sgd_(
+            some(self.parameters, at), slopes, speeds, weight_decay=self.weight_decay,
+            momentum=self.betas[0], lr=lr, dampening=0.0, nesterov=False, maximize=False, is_first_step=False,
+        )  # fmt: skip
+
+    def state(self) -> dict[str, Tensor]:
+        """The speeds v."""
+        return numbered("speeds", self.speeds)
+
+
 class RMSprop(Optimiser):
     """Steps divided by the root of a mean of squares (Hinton 2012), α = .99, ε = 10⁻⁸; PyTorch has no kernel for it."""
 
@@ -121,5 +140,6 @@ class RMSprop(Optimiser):
 OPTIMISERS: dict[str, Callable[[Sequence[Tensor], tuple[float, float], float], Optimiser]] = {
     "adam": Adam,
     "sgd": SGD,
+    "momentum": Momentum,
     "rmsprop": RMSprop,
 }

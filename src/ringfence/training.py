@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from .exceptions import TrainingDiverged
 from .game import DROPOUT, NOISE, ORDER, PRIORS, Batch, Game, Nets, Player, Stage, Statistic, stream
 from .members import alone, joined
-from .networks.layers import Dropout, Linear, parts
+from .networks.layers import DRAWING, Linear, parts
 from .networks.normalisation import TRACKING
 from .optimisers import Optimiser
 
@@ -115,7 +115,7 @@ class Run:
         self.orders: dict[int, list[Tensor]] = {}
         self._shares: dict[tuple[torch.Size, torch.dtype], Tensor] = {}
         for module in self.nets.modules():
-            if isinstance(module, Dropout):
+            if isinstance(module, DRAWING):
                 module.rngs = self.dropout_rngs
         self._linear = [module for module in self.nets.modules() if isinstance(module, Linear)]
         learned = [m for m in self.nets.named_children() if not isinstance(m[1], Statistic)]
@@ -164,7 +164,7 @@ class Run:
     def take_back(self) -> None:
         """Leave layers with nothing that the loop lent them; it can't go on."""
         for module in self.nets.modules():
-            if isinstance(module, Dropout):
+            if isinstance(module, DRAWING):
                 module.rngs = None
         for layer in self._linear:
             layer.lent = None

@@ -55,6 +55,11 @@ def off_the_box(z: Tensor) -> Tensor:
     return half_square(F.relu(z.abs() - 1.0))
 
 
+def off_the_unit_box(z: Tensor) -> Tensor:
+    """Half the squared distance to the box of 0…1; (n, d) → (n,)."""
+    return half_square(z - z.clamp(0.0, 1.0))
+
+
 def off_the_sphere(z: Tensor) -> Tensor:
     """Half the squared distance to the sphere of radius √d; (n, d) → (n,)."""
     length: Tensor = torch.linalg.vector_norm(z, dim=1)
@@ -65,6 +70,7 @@ UNLIKELY: dict[str, Callable[[Tensor], Tensor]] = {
     "normal": half_square,
     "truncated_normal": half_square,
     "uniform": off_the_box,
+    "uniform_01": off_the_unit_box,
     "hypersphere": off_the_sphere,
 }
 """How far a code is from what each prior draws."""

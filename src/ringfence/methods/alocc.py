@@ -17,8 +17,8 @@ code: khalooei/ALOCC-CVPR2018, commit d1810b2. The paper's text was not at hand:
 
 Differs from the paper in:
 
-* R is the family's encoder and generator with a short code between them; the code's is convolutional throughout, and
-  what lies in its middle is wider than the image.
+* By default R is the family's encoder and generator with a short code between them; the code's is convolutional
+  throughout, and what lies in its middle is wider than the image: the preset's `latent_dim` is 2,048.
 * The paper stops once the residual is small; the code's stop is found by looking at patches of the test video. Here a
   fixed budget, and no epoch is picked.
 * The code holds R(x + η) to the noisy row by a cross-entropy of weight .2 that takes pixels for probabilities, and
@@ -26,7 +26,8 @@ Differs from the paper in:
 * The code draws its noise once (σ about .155) and learns from the same noisy rows in every epoch, unshuffled; here both
   are fresh, and σ is 1, the spread of a standardised column: what D knows of refined rows it has from R(x + η) alone.
 * The code normalises with statistics of the batch while it scores; here with running ones.
-* The code moves both networks by RMSProp at .002; here Adam with the detector's rate.
+* The code moves both networks by RMSProp at .002 (`optimiser="rmsprop"`, as in the preset); by default here Adam with
+  the detector's rate.
 """
 
 from dataclasses import dataclass
@@ -35,7 +36,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from ..detector import Detector
-from ..game import Batch, Player, Stage, Terms
+from ..game import Batch, Optim, Player, Stage, Terms
 from ..limits import Limit, OneOf
 from ..losses import Adversary, adversary_named
 from ..networks import Family
@@ -62,6 +63,8 @@ class ALOCC(Detector):
         What R is held to: the "clean" row, or the "noisy" one as in the released code.
     refine_steps
         Moves of R for each of D, at least 1; the released code makes 2.
+    optimiser
+        Of both: "adam" or "rmsprop".
     """
 
     adversary: str | Adversary = "non_saturating"
@@ -70,6 +73,7 @@ class ALOCC(Detector):
     noise: float = 1.0
     target: str = "clean"
     refine_steps: int = 1
+    optimiser: str = "adam"
 
     info = Info(
         "refiner and discriminator of refined rows", "Sabokrou et al., CVPR 2018", 2018, ("encoder",),
@@ -87,6 +91,7 @@ class ALOCC(Detector):
         "residual_distance": ROW_DISTANCE,
         "target": OneOf(("clean", "noisy")),
         "refine_steps": Limit(1, whole=True),
+        "optimiser": OneOf(("adam", "rmsprop")),
     }
     unused = ("prior",)
 
@@ -100,8 +105,9 @@ class ALOCC(Detector):
 
     def stages(self) -> list[Stage]:
         """D; then R, as often as `refine_steps` says."""
-        judge = judging(self.adversary, self.discriminator_loss, self.adam)
-        refiner = Player(("generator", "encoder"), self.refiner_loss, self.adam, "refiner", repeat=self.refine_steps)
+        optim = Optim(self.optimiser, self.lr, self.momenta)
+        judge = judging(self.adversary, self.discriminator_loss, optim)
+        refiner = Player(("generator", "encoder"), self.refiner_loss, optim, "refiner", repeat=self.refine_steps)
         return [Stage((judge, refiner))]
 
     def noisy(self, batch: Batch) -> Tensor:

@@ -26,7 +26,9 @@ Differs from the paper in:
   PT, CIFAR-10's FM and, instead of PT, a variational bound of the entropy. Weights are ours.
 * The code divides LD by the number of rows beyond ε, here it is a mean over all. Its FM is a mean of squares for MNIST
   and of absolutes for SVHN and CIFAR-10 (`feature_distance`); by default ours is a sum of squares, the norm above.
-* Rates do not fall, β₁ is the same for G and D, and no noise is added to D's layers.
+* Rates do not fall. By default G and D share rate and β₁, and D has no noise between its layers and no weight
+  normalisation; the preset has what the code has for MNIST.
+* The code sets the scales of D's normalised weights on 500 rows with noise between the layers, here without.
 """
 
 from dataclasses import dataclass
@@ -38,10 +40,10 @@ from torch import Tensor, nn
 
 from ..detector import Detector
 from ..distances import DISTANCES
-from ..game import Batch, Player, Stage, Terms
+from ..game import Batch, Optim, Player, Stage, Terms
 from ..limits import Limit
 from ..losses import cross_entropy
-from ..networks import Family
+from ..networks import Family, settle
 from ..registry import Info, register
 from .shared import DISTANCE, doubt, weights
 
@@ -68,6 +70,8 @@ class BadGAN(Detector):
         Of the two means in FM.
     gamma
         γ, weight of generated rows in D's loss, in (0, 1].
+    generator_lr, generator_beta1
+        The generator's own rate, above 0, and β₁, 0 to below 1; None is D's.
     """
 
     entropy_weight: float = 1.0
@@ -76,6 +80,8 @@ class BadGAN(Detector):
     feature_weight: float = 1.0
     feature_distance: str = "l2_squared"
     gamma: float = 1.0
+    generator_lr: float | None = None
+    generator_beta1: float | None = None
 
     info = Info("generator of what normal rows are not", "Dai et al., NeurIPS 2017", 2017, source="unverified")
     scores = {"discriminator": {"discriminator": 1.0}}
@@ -85,6 +91,8 @@ class BadGAN(Detector):
         "density_quantile": Limit(0, 1, open_high=True),
         "feature_distance": DISTANCE,
         "gamma": Limit(0, 1, open_low=True),
+        "generator_lr": Limit(0, open_low=True, none=True),
+        "generator_beta1": Limit(0, 1, open_high=True, none=True),
     }
 
     def build(self, make: Family) -> dict[str, nn.Module]:
@@ -92,9 +100,12 @@ class BadGAN(Detector):
         return {"generator": make.generator(), "discriminator": make.discriminator("x")}
 
     def stages(self) -> list[Stage]:
-        """D, then G."""
+        """D, then G; weights of D that are normalised are first settled on normal rows."""
+        rate = self.lr if self.generator_lr is None else self.generator_lr
+        beta1 = self.beta1 if self.generator_beta1 is None else self.generator_beta1
+        made = Player(("generator",), self.generator_loss, Optim("adam", rate, (float(beta1), self.momenta[1])))
         judge = Player(("discriminator",), self.discriminator_loss, self.adam)
-        return [Stage((judge, Player(("generator",), self.generator_loss, self.adam)))]
+        return [Stage((judge, made), before=lambda nets, rows: settle(nets.discriminator, rows))]
 
     def discriminator_loss(self, nets: Any, batch: Batch) -> Terms:
         """Normal rows against their complement."""

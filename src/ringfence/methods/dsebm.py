@@ -22,9 +22,9 @@ Differs from the paper in:
 * b' has the shape of one row. The code's has that of a batch, so that its scores depend on a row's place in the batch.
 * The code's noise has σ = 1 on rows that it does not scale; here rows are scaled, and σ is a hyperparameter.
 * L is a sum over the values of a row; the code takes the mean for tables, which Adam can hardly tell apart.
-* The presets have the code's widths and rates for KDD99 and Arrhythmia, and the paper's sum.
-* Strided layers in the place of the code's pooling, and no batch normalisation: it would let rows of a batch move each
-  other's energy, and ∇ₓE would be more than a row's own slope.
+* The presets have the code's widths and rates for KDD99, Arrhythmia and CIFAR-10, and the paper's sum.
+* By default strided layers in the place of the code's pooling, and no batch normalisation: it would let rows of a batch
+  move each other's energy, and ∇ₓE would be more than a row's own slope.
 * A category counts as its columns of 0 and 1, in L and in both scores: f gives no probabilities.
 * The code's patience on a validation loss is left out: no epoch is picked.
 """

@@ -21,11 +21,13 @@ from its code, and "izi", "ziz" and the score of D, which the code lacks, are fr
 
 Differs from the paper in:
 
-* Our networks are those of the other methods; the code's are residual, with layer norm in D, and no preset has them.
+* By default our networks are those of the other methods; the code's are residual, with layer norm in D: the preset
+  `oct` has them.
 * By default G moves in every second step, not in every fifth: 1,000 steps would leave it 200 moves.
-* The code's encoder ends in tanh, though z is drawn from N(0, I); ours is linear (a layer table may end in tanh).
+* The code's encoder ends in tanh, though z is drawn from N(0, I); by default ours is linear, the preset's ends in tanh.
 * The code's Adam for G and D has the rate 10⁻⁴, β₁ 0 and β₂ .9 (`lr=1e-4, beta1=0, beta2=0.9`); by default ours is that
-  of the other methods, 10⁻³, .5 and .999. The code trains E with RMSProp at 5·10⁻⁵; here one Adam's settings serve all.
+  of the other methods, 10⁻³, .5 and .999. The code trains E with RMSProp at 5·10⁻⁵
+  (`encoder_optimiser="rmsprop", encoder_lr=5e-5`); by default here one Adam's settings serve all.
 * The gradient penalty is taken halfway between a real and a generated row, not at a random place.
 * The code mirrors images at random; nothing here knows whether a mirrored row is still normal.
 * D is no probability: its score is set against its mean over the training rows, which moves no rank.
@@ -39,12 +41,12 @@ from torch import Tensor, nn
 
 from ..detector import Detector
 from ..distances import mean_squared
-from ..game import Batch, Stage, Statistic, Terms
+from ..game import Batch, Optim, Stage, Statistic, Terms
 from ..limits import Limit, OneOf
 from ..losses import Wasserstein
 from ..networks import Family
 from ..registry import Info, register
-from .shared import ROW_DISTANCE, apart, encoder_code, encoder_stage, gan_stage, izi_f, mean_logit
+from .shared import OPTIMISER, ROW_DISTANCE, apart, encoder_code, encoder_stage, gan_stage, izi_f, mean_logit
 
 
 @register("fanogan")
@@ -64,6 +66,8 @@ class FAnoGAN(Detector):
         κ, weight of the features in "izi_f" while E learns, ≥ 0. Scores keep the paper's 1.
     encoder_epochs
         Epochs of stage 2; None is as many as stage 1 has.
+    encoder_lr, encoder_optimiser
+        E's own rate, above 0 (None is `lr`), and optimiser: "adam", "sgd", "momentum" or "rmsprop".
     residual_distance
         Of x from G(E(x)), in the place of the mean of squares, while E learns and in the score: one of
         `ringfence.distances.ROW_DISTANCES`.
@@ -74,6 +78,8 @@ class FAnoGAN(Detector):
     encoder_loss: str = "izi_f"
     kappa: float = 1.0
     encoder_epochs: int | None = None
+    encoder_lr: float | None = None
+    encoder_optimiser: str = "adam"
     residual_distance: str = "mean_squared"
 
     info = Info(
@@ -96,6 +102,8 @@ class FAnoGAN(Detector):
         "encoder_loss": OneOf(("izi_f", "izi", "ziz")),
         "kappa": Limit(0),
         "encoder_epochs": Limit(0, whole=True, none=True),
+        "encoder_lr": Limit(0, open_low=True, none=True),
+        "encoder_optimiser": OPTIMISER,
         "residual_distance": ROW_DISTANCE,
     }
 
@@ -111,9 +119,10 @@ class FAnoGAN(Detector):
     def stages(self) -> list[Stage]:
         """The WGAN; then E."""
         losses = {"izi_f": izi_f(self, self.kappa, self.residual_distance), "izi": self.izi_loss, "ziz": self.ziz_loss}
+        optim = Optim(self.encoder_optimiser, self.lr if self.encoder_lr is None else self.encoder_lr, self.momenta)
         return [
             gan_stage(Wasserstein(penalty=self.penalty), self.adam, every=self.critic_steps),
-            encoder_stage(losses[self.encoder_loss], self.adam, self.encoder_epochs),
+            encoder_stage(losses[self.encoder_loss], optim, self.encoder_epochs),
         ]
 
     def izi_loss(self, nets: Any, batch: Batch) -> Terms:

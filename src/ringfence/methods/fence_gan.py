@@ -36,12 +36,11 @@ from torch import Tensor, nn
 
 from ..detector import Detector
 from ..game import Batch, Optim, Player, Stage, Terms
-from ..limits import Flag, Limit, OneOf
+from ..limits import Flag, Limit
 from ..losses import cross_entropy
 from ..networks import Family
-from ..optimisers import OPTIMISERS
 from ..registry import Info, register
-from .shared import FENCE, doubt, surrounding
+from .shared import FENCE, OPTIMISER, doubt, surrounding
 
 
 @register("fencegan")
@@ -68,7 +67,7 @@ class FenceGAN(Detector):
     apart
         D before G, and D updated on real and on generated rows apart, as the released code does; otherwise Algorithm 1.
     discriminator_lr, discriminator_optimiser
-        D's own rate (None is `lr`) and optimiser: "adam", "sgd" or "rmsprop".
+        D's own rate (None is `lr`) and optimiser: "adam", "sgd", "momentum" or "rmsprop".
     discriminator_weight_decay
         Weight decay of D, at least 0: so many times its weights are added to their slopes.
     decay
@@ -97,7 +96,7 @@ class FenceGAN(Detector):
         "pretrain_epochs": Limit(0, whole=True),
         "apart": Flag(),
         "discriminator_lr": Limit(0, open_low=True, none=True),
-        "discriminator_optimiser": OneOf(tuple(OPTIMISERS)),
+        "discriminator_optimiser": OPTIMISER,
         "discriminator_weight_decay": Limit(0),
         "decay": Limit(0),
     }

@@ -57,7 +57,11 @@ class MOGAAL(Detector):
     stop
         Share of the training after which the generators stop; above 0, at most 1.
     generator_lr
-        The generators' rate of Adam, above 0; None is `lr`.
+        The generators' rate, above 0; None is `lr`.
+    optimiser
+        Of D and the generators: "adam", "sgd", "momentum" (SGD with the momentum `beta1`) or "rmsprop".
+    decay
+        Rates fall as lr / (1 + decay · t) with update t; at least 0.
     """
 
     prior: str = "uniform"
@@ -65,6 +69,8 @@ class MOGAAL(Detector):
     generators: int = 10
     stop: float = 0.9
     generator_lr: float | None = None
+    optimiser: str = "adam"
+    decay: float = 0.0
 
     info = Info("many generators, each after a level of D", "Liu et al., IEEE TKDE 2019", 2019, source="unverified")
     scores = {"discriminator": {"discriminator": 1.0}}
@@ -81,7 +87,7 @@ class MOGAAL(Detector):
                 f"generators={self.generators}: allowed are at most as many as a step has rows, {self.batch_size} "
                 "(`batch_size`)"
             )
-        return [stopping_stage(self.approach, self.adam, self.generator_lr, self.stop)]
+        return [stopping_stage(self, self.approach)]
 
     def approach(self, nets: Any, batch: Batch) -> Terms:
         """Cross-entropy of each generated row to the level of the sub-generator that made it."""

@@ -15,6 +15,7 @@ from ..limits import Flag, Limit, OneOf, Rule
 from ..losses import ADVERSARIES, Adversary, adversary_named, cross_entropy
 from ..networks import Discriminator, Family
 from ..networks.minibatch import Minibatch
+from ..optimisers import OPTIMISERS
 
 ADVERSARY: OneOf = OneOf(tuple(ADVERSARIES), objects=Adversary)
 """What the hyperparameter `adversary` may be, for every method that has it."""
@@ -26,8 +27,16 @@ ROW_DISTANCE: OneOf = OneOf(tuple(ROW_DISTANCES), images=tuple(IMAGE_DISTANCES))
 """What a hyperparameter that names a distance of rows from their reconstructions may be."""
 
 
-STOPPING: dict[str, Rule] = {"stop": Limit(0, 1, open_low=True), "generator_lr": Limit(0, open_low=True, none=True)}
-"""Limits of what `stopping_stage` takes."""
+OPTIMISER: OneOf = OneOf(tuple(OPTIMISERS))
+"""What a hyperparameter that names an optimiser may be."""
+
+STOPPING: dict[str, Rule] = {
+    "stop": Limit(0, 1, open_low=True),
+    "generator_lr": Limit(0, open_low=True, none=True),
+    "optimiser": OPTIMISER,
+    "decay": Limit(0),
+}
+"""Limits of the hyperparameters that `stopping_stage` reads."""
 
 Loss = Callable[[Any, Batch], Terms]
 
@@ -117,11 +126,12 @@ def gan_stage(adversary: Adversary, optim: Optim, every: int = 1, generator_loss
     return Stage((judging(adversary, judge, optim), Player(("generator",), imitate, optim, every=every)))
 
 
-def stopping_stage(imitate: Loss, optim: Optim, generator_lr: float | None, stop: float) -> Stage:
+def stopping_stage(self: Any, imitate: Loss) -> Stage:
     """SO-GAAL's and MO-GAAL's game: D, then G at a rate of its own until `stop` is over; D goes on alone."""
-    slower = optim if generator_lr is None else replace(optim, lr=generator_lr)
+    optim = Optim(self.optimiser, self.lr, self.momenta, self.decay)
+    slower = optim if self.generator_lr is None else replace(optim, lr=self.generator_lr)
     judge = judging("non_saturating", against_noise(adversary_named("non_saturating")), optim)
-    return Stage((judge, Player(("generator",), imitate, slower, until=stop)))
+    return Stage((judge, Player(("generator",), imitate, slower, until=self.stop)))
 
 
 def against_noise(adversary: Adversary) -> Loss:

@@ -16,11 +16,13 @@ Differs from the paper in:
 
 * The text was not at hand; losses, order and constants are those of the released code.
 * The code trains on the very rows that it ranks, anomalies among them; here normal rows alone train.
-* G is d → d → d with ReLU and starts as the identity, on noise U(0, 1)^d; D has one hidden layer of ⌈√n⌉ units. Here
-  both are the family's own, and the noise has `latent_dim` values of the `prior`: 64, since generated rows of few
-  dimensions lie on a thin sheet, which D soon tells from anything else.
-* Both learn by SGD with momentum .9, G at a hundredth of D's rate (10⁻⁴ and .01), on min(500, n) rows; here by Adam at
-  one rate, so that a thousand steps are enough. Rows left over at the end of an epoch are not dropped.
+* G is d → d → d with ReLU and starts as the identity, on noise U(0, 1)^d; D has one hidden layer of ⌈√n⌉ units. The
+  presets have that; by default both are the family's own, and the noise has `latent_dim` values of the `prior`: 64,
+  since generated rows of few dimensions lie on a thin sheet, which D soon tells from anything else.
+* Both learn by SGD with momentum .9, G at a hundredth of D's rate (10⁻⁴ and .01), on min(500, n) rows, as in the
+  presets; by default here by Adam at one rate, so that a thousand steps are enough. Rows left over at the end of an
+  epoch are not dropped.
+* In the code G learns from the noise that D has just seen; here from fresh noise, as the code's MO-GAAL does.
 * The code's G stops after a third of the epochs. `stop` is .9: after a third of a thousand steps G still stands apart
   from the data, and a D that is left alone with it brings its loss to 0 without learning what is normal.
 * The code's stop_epochs, from 6 to 1,000, were chosen for each data set, and the AUC on the labels of the same rows was
@@ -51,13 +53,19 @@ class SOGAAL(Detector):
     stop
         Share of the training after which the generator stops; above 0, at most 1 (a plain GAN).
     generator_lr
-        The generator's rate of Adam, above 0; None is `lr`.
+        The generator's rate, above 0; None is `lr`.
+    optimiser
+        Of D and G: "adam", "sgd", "momentum" (SGD with the momentum `beta1`) or "rmsprop".
+    decay
+        Rates fall as lr / (1 + decay · t) with update t; at least 0.
     """
 
     prior: str = "uniform"
     latent_dim: int = 64
     stop: float = 0.9
     generator_lr: float | None = None
+    optimiser: str = "adam"
+    decay: float = 0.0
 
     info = Info(
         "GAN whose generator stops before D does",
@@ -74,7 +82,7 @@ class SOGAAL(Detector):
 
     def stages(self) -> list[Stage]:
         """D, then G while it plays, on fresh noise."""
-        return [stopping_stage(self.imitate, self.adam, self.generator_lr, self.stop)]
+        return [stopping_stage(self, self.imitate)]
 
     def imitate(self, nets: Any, batch: Batch) -> Terms:
         """−log D(G(z))."""

@@ -8,8 +8,10 @@ from .layers import Offset
 from .mlp import MLP
 from .normalisation import untracked
 from .products import Still
+from .rows import Maker, Row, Shape, Table
+from .settling import settle
 from .still import StillJudge, still, still_judge
-from .tables import JOINS, Discriminator, Maker, Network, Row, Shape, Table
+from .tables import JOINS, Discriminator, Network
 from .unet import UNet
 
 __all__ = [
@@ -31,6 +33,7 @@ __all__ = [
     "Table",
     "UNet",
     "family_for",
+    "settle",
     "still",
     "still_judge",
     "turns",

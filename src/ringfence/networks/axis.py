@@ -32,12 +32,33 @@ def he(weight: Tensor, fan_in: int, fan_out: int, rng: torch.Generator) -> None:
     weight.uniform_(-bound, bound, generator=rng)
 
 
+def xavier_relu(weight: Tensor, fan_in: int, fan_out: int, rng: torch.Generator) -> None:
+    """U(±√(12 / (fan_in + fan_out))): twice Glorot's variance, for what a ReLU halves (released code of f-AnoGAN)."""
+    bound = math.sqrt(12.0 / (fan_in + fan_out))
+    weight.uniform_(-bound, bound, generator=rng)
+
+
+def lecun(weight: Tensor, fan_in: int, fan_out: int, rng: torch.Generator) -> None:
+    """N(0, 1 / fan_in) without what lies beyond two deviations, as Keras draws it (released code of SO-GAAL)."""
+    deviation = math.sqrt(1.0 / fan_in)
+    nn.init.trunc_normal_(weight, 0.0, deviation, -2 * deviation, 2 * deviation, generator=rng)
+
+
+def identity(weight: Tensor, fan_in: int, fan_out: int, rng: torch.Generator) -> None:
+    """Ones on the diagonal of a dense layer's weight: what comes in goes out (released code of SO-GAAL)."""
+    nn.init.eye_(weight)
+
+
 INITIALISERS: dict[str, Initialiser] = {
     "xavier": xavier,
+    "xavier_relu": xavier_relu,
     "normal_002": normal_002,
     "normal_001": normal_001,
     "he": he,
+    "lecun": lecun,
+    "identity": identity,
 }
+"""Ways to draw weights; "identity" is for rows of layer tables alone, as it needs a dense layer."""
 
 
 def drawn(

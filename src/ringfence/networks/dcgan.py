@@ -4,7 +4,7 @@ import math
 
 from ..exceptions import InvalidData
 from .family import Family
-from .tables import Row, Shape, Table
+from .rows import Row, Shape, Table
 
 # The pyramid halves height and width until the smaller is at most 4 pixels, as DCGAN does; that of a U-shape goes on to
 # one pixel, as pix2pix does, or the bottom would hold more values than a small image.

@@ -8,7 +8,8 @@ from typing import Any
 from ..exceptions import InvalidParameter, unknown_name
 from .generators import Generators
 from .layers import Softmax
-from .tables import Discriminator, Maker, Network, Row, Shape, Table
+from .rows import Maker, Row, Shape, Table
+from .tables import Discriminator, Network
 from .unet import UNet
 
 Layers = Mapping[str, Any]

@@ -5,7 +5,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from .tables import Maker, Network, Shape, Table
+from .rows import Maker, Shape, Table
+from .tables import Network
 
 # Batch normalisation needs two rows of each generator, also where the batch has fewer for it.
 LEAST = 2

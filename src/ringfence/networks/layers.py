@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .axis import Initialiser, beside, drawn, stacked
-from .normalisation import Spectral
+from .normalisation import Normaliser
 
 
 class Linear(nn.Module):
@@ -33,13 +33,13 @@ class Linear(nn.Module):
         bias: bool,
         init: Initialiser,
         rngs: Sequence[torch.Generator],
-        spectral: bool = False,
+        norm: Normaliser | None = None,
     ) -> None:
         super().__init__()
         self.members = len(rngs)
         self.weight = drawn((outputs, inputs), (inputs, outputs), init, rngs)
         self.bias = nn.Parameter(torch.zeros(self.members, outputs)) if bias else None
-        self.norm = Spectral(self.weight) if spectral else None
+        self.norm = norm(self.weight) if norm else None
         self.lent: tuple[Tensor, Tensor | None] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -105,6 +105,11 @@ def affine(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         # A view, whose slope is one too; that of an index would be written into zeros.
         return F.linear(x, weight.squeeze(0), None if bias is None else bias.squeeze(0))
     rows = x.reshape(len(weight), -1, x.shape[-1])
+    if rows.shape[1] == 1:
+        # Copies of one network, each with a row of its own (`ringfence.tuning`). How MKL adds in a batch of products so
+        # small hangs on where in memory each lies, and a row's bits would hang on the rows beside it.
+        alone = (weight * rows).sum(2)
+        return (alone if bias is None else alone + bias).view(*x.shape[:-1], -1)
     made: Tensor = Products.apply(rows, weight, bias)  # type: ignore[no-untyped-call]
     return made.view(*x.shape[:-1], -1)
 
@@ -126,14 +131,14 @@ class Conv2d(nn.Module):
         bias: bool,
         init: Initialiser,
         rngs: Sequence[torch.Generator],
-        spectral: bool = False,
+        norm: Normaliser | None = None,
     ) -> None:
         super().__init__()
         self.members, self.stride, self.padding = len(rngs), stride, padding
         fans = (inputs * kernel * kernel, outputs * kernel * kernel)
         self.weight = drawn((outputs, inputs, kernel, kernel), fans, init, rngs)
         self.bias = nn.Parameter(torch.zeros(self.members, outputs)) if bias else None
-        self.norm = Spectral(self.weight) if spectral else None
+        self.norm = norm(self.weight) if norm else None
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (k·b, in, h, w) to (k·b, out, h', w')."""
@@ -283,6 +288,30 @@ class Dropout(nn.Module):
         return x * mask.mul_(1.0 / (1.0 - self.share))
 
 
+class Noise(nn.Module):
+    """Adds N(0, deviation²) while training; drawn from `rngs` as :class:`Dropout` does."""
+
+    def __init__(self, deviation: float) -> None:
+        super().__init__()
+        self.deviation = deviation
+        self.rngs: Sequence[torch.Generator] | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Disturb (k·b, …) in training mode, the identity otherwise."""
+        if not self.training:
+            return x
+        if self.rngs is None:
+            raise RuntimeError("noise draws only inside the training loop, which lends it its generators")
+        made = torch.empty(len(self.rngs), len(x) // len(self.rngs), *x.shape[1:], device=x.device)
+        for part, rng in zip(parts(made), self.rngs, strict=True):
+            part.normal_(0.0, self.deviation, generator=rng)
+        return x + made.flatten(0, 1)
+
+
+DRAWING = (Dropout, Noise)
+"""Layers that draw while they train, and are nothing otherwise."""
+
+
 class LeakyReLU(nn.Module):
     """max(x, slope · x)."""
 
@@ -301,6 +330,14 @@ class ReLU(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Apply to every value, in place as `LeakyReLU` does."""
         return F.relu(x, inplace=not torch.is_grad_enabled())
+
+
+class Fresh(nn.Module):
+    """A copy where an activation that follows would write over what others still need."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Copy where no slope is asked for, which is when activations work in place."""
+        return x if torch.is_grad_enabled() else x.clone()
 
 
 class MaxPool(nn.Module):

@@ -3,7 +3,7 @@
 import math
 
 from .family import Family
-from .tables import Row, Table
+from .rows import Row, Table
 
 # Widths that learn the tables of the benchmarks in a few thousand steps on one CPU core; the papers' own are presets.
 WIDTH = 128

@@ -1,9 +1,10 @@
-"""Layers that keep statistics while they train: batch normalisation, and the spectral normalisation of a weight.
+"""Normalisation of values (batch, layer) and of weights (spectral, by their norm).
 
-They write them only while they train and the loop lets them: scoring and the moves of other players change nothing.
+What keeps statistics writes them only while it trains and the loop lets it: scoring and the moves of other players
+change nothing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -11,6 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .axis import beside, stacked
+
+Normaliser = Callable[[Tensor], nn.Module]
+"""Makes of a weight, (k, out, …), the module that a layer passes it through."""
 
 
 class Spectral(nn.Module):
@@ -44,6 +48,53 @@ def _step(matrix: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
     """One step of power iteration for each member: (k, out, in) and (k, out) → new u and v."""
     v = F.normalize(torch.einsum("koi,ko->ki", matrix, u), dim=1)
     return F.normalize(torch.einsum("koi,ki->ko", matrix, v), dim=1), v
+
+
+# Keeps the norm of a weight above 0, as the released code of the bad GAN does.
+LEAST_SQUARE = 1e-6
+
+
+class WeightNorm(nn.Module):
+    """Weight normalisation s · W / ‖W‖ for each unit (Salimans and Kingma 2016), for each member its own.
+
+    Parameters
+    ----------
+    weight
+        (k, out, …), of which only the shape is used.
+    learned
+        Whether the scales s, (k, out), are learned; otherwise they stay where :func:`settle` put them, 1 at first.
+    """
+
+    def __init__(self, weight: Tensor, learned: bool) -> None:
+        super().__init__()
+        scale = torch.ones(weight.shape[:2])
+        if learned:
+            self.scale = nn.Parameter(scale)
+        else:
+            self.register_buffer("scale", scale)
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """Scale each unit's weights, (k, out, …), to the norm s."""
+        norm = (weight.square().flatten(2).sum(2) + LEAST_SQUARE).sqrt()
+        return weight * (self.scale / norm).view(*norm.shape, *[1] * (weight.ndim - 2))
+
+
+class LayerNorm(nn.Module):
+    """All values of a row to mean 0 and variance 1, then a scale and a shift for each channel; eps .00001."""
+
+    def __init__(self, channels: int, members: int) -> None:
+        super().__init__()
+        self.members = members
+        self.weight = nn.Parameter(torch.ones(members, channels))
+        self.bias = nn.Parameter(torch.zeros(members, channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise (k·b, c) or (k·b, c, h, w)."""
+        flat = x.flatten(1)
+        apart = flat - flat.mean(1, keepdim=True)
+        made = (apart / (apart.square().mean(1, keepdim=True) + 1e-5).sqrt()).view(self.members, -1, *x.shape[1:])
+        scale, shift = (t.view(self.members, 1, -1, *[1] * (x.ndim - 2)) for t in (self.weight, self.bias))
+        return (made * scale + shift).view(x.shape)
 
 
 class BatchNorm(nn.Module):

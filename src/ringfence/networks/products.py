@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .layers import ConvTranspose2d, LeakyReLU, ReLU
-from .tables import Shape
+from .rows import Shape
 
 _aten = torch.ops.aten
 # Called hundreds of times a second: the overload is looked up once.

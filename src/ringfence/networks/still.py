@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .layers import Conv2d, ConvTranspose2d, Dropout, Linear, Reshape
+from .layers import DRAWING, Conv2d, ConvTranspose2d, Linear, Reshape
 from .normalisation import BatchNorm
 from .products import Convolution, Dense, Product, Scratch, Still, Transposed, in_place
 from .tables import Discriminator, Network
@@ -69,7 +69,7 @@ def chain(network: Network) -> Chain:
     links: list[Still] = []
     known = next(network.parameters(), torch.empty(0))
     probe = torch.zeros(1, *network.shape, dtype=known.dtype, device=known.device)
-    layers = [layer for layer in network.layers if not isinstance(layer, Dropout)]
+    layers = [layer for layer in network.layers if not isinstance(layer, DRAWING)]
     inputs = network.shape
     for layer, following in zip(layers, [*layers, None][1:], strict=True):
         before, probe = tuple(probe.shape[1:]), layer(probe)

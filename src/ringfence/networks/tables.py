@@ -1,186 +1,18 @@
-"""Layer tables: a network as data, row by row as the papers print it, and the network that a table describes.
-
-A row is a mapping with these keys (defaults in brackets):
-
-=========  ==================================================================================================
-op         "dense", "conv" or "conv_transpose"
-units      feature maps or units; for a dense layer that opens an image, [channels, height, width]
-kernel     side of the kernel [4], conv and conv_transpose only
-stride     [2], conv and conv_transpose only; sizes follow TensorFlow's "same": ceil(n / stride), n · stride
-size       [height, width] that a conv_transpose ends with [n · stride]
-norm       "none", "batch" (PyTorch's constants), "batch_tf" (TensorFlow's: momentum .01, eps .001) or "batch_plain"
-           (no scale and no shift, eps .0001: Deep SVDD's) ["none"]
-act        "linear", "relu", "leaky_relu", "tanh", "sigmoid" or "softplus" ["linear"]
-slope      of the leaky ReLU [0.2]
-pool       side of the windows, side by side, of which the largest value stays: after the activation, images only;
-           what is left over at the end is dropped [1]
-dropout    share of values set to zero while training [0]
-order      "norm_act", or "act_norm" where a released code normalises after the activation ["norm_act"]
-bias       [true]
-spectral   spectral normalisation of the weight, dense and conv only [false]
-feature    true on the row whose outputs are the discriminator's features [the row before the last]
-=========  ==================================================================================================
-
-The last row of a discriminator is its logit: the papers' final sigmoid is part of the loss, not of the table.
-"""
+"""The network that a layer table describes, and discriminators made of several."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Sequence
 from itertools import islice
-from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
-from ..exceptions import InvalidParameter, unknown_name
-from .axis import Initialiser
-from .layers import Conv2d, ConvTranspose2d, Dropout, LeakyReLU, Linear, MaxPool, ReLU, Reshape
+from ..exceptions import InvalidParameter
+from .layers import Linear
 from .minibatch import Minibatch
 from .normalisation import BatchNorm
-
-Shape = tuple[int, ...]
-
-NORMS: dict[str, Callable[[int, int], nn.Module] | None] = {
-    "none": None,
-    "batch": lambda channels, members: BatchNorm(channels, momentum=0.1, eps=1e-5, members=members),
-    "batch_tf": lambda channels, members: BatchNorm(channels, momentum=0.01, eps=1e-3, members=members),
-    "batch_plain": lambda channels, members: BatchNorm(channels, momentum=0.1, eps=1e-4, members=members, affine=False),
-}
-ACTIVATIONS: dict[str, Callable[[float], nn.Module] | None] = {
-    "linear": None,
-    "relu": lambda slope: ReLU(),
-    "leaky_relu": LeakyReLU,
-    "tanh": lambda slope: nn.Tanh(),
-    "sigmoid": lambda slope: nn.Sigmoid(),
-    "softplus": lambda slope: nn.Softplus(),
-}
-ORDERS = ("norm_act", "act_norm")
-
-
-@dataclass(frozen=True)
-class Row:
-    """One row of a layer table; the keys are explained in the module's docstring."""
-
-    op: str
-    units: int | tuple[int, ...]
-    kernel: int = 4
-    stride: int = 2
-    size: tuple[int, int] | None = None
-    norm: str = "none"
-    act: str = "linear"
-    slope: float = 0.2
-    pool: int = 1
-    dropout: float = 0.0
-    order: str = "norm_act"
-    bias: bool = True
-    spectral: bool = False
-    feature: bool = False
-
-    @classmethod
-    def read(cls, row: Mapping[str, Any]) -> Self:
-        """Check a mapping and make it a row; raises `InvalidParameter` naming the key."""
-        known = [f.name for f in fields(cls)]
-        for key in row:
-            if key not in known:
-                raise InvalidParameter(f"layer table: {unknown_name('key', key, known)}")
-        for key, allowed in (("op", OPERATIONS), ("norm", NORMS), ("act", ACTIVATIONS), ("order", ORDERS)):
-            value = row.get(key, getattr(cls, key, None))
-            if value not in allowed:
-                raise InvalidParameter(f"layer table: {unknown_name(key, value, allowed)}")
-        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}
-        if "units" not in values:
-            raise InvalidParameter(f"layer table: a row needs `units`, got {dict(row)}")
-        return cls(**values)
-
-
-Table = Sequence[Row]
-
-
-@dataclass(frozen=True)
-class Maker:
-    """What every layer of one network is made with."""
-
-    init: Initialiser
-    rngs: Sequence[torch.Generator]
-    noise: Callable[[int], Tensor]
-    """Latent vectors from the prior, (count, latent_dim): for buffers that a score starts from."""
-
-
-def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
-    """TensorFlow's "same" padding (before, after) for one axis; the output has ceil(size / stride) values."""
-    total = max((math.ceil(size / stride) - 1) * stride + kernel - size, 0)
-    return total // 2, total - total // 2
-
-
-def _dense(row: Row, shape: Shape, make: Maker) -> tuple[list[nn.Module], Shape]:
-    target = row.units if isinstance(row.units, tuple) else (row.units,)
-    flat = [Reshape((-1,))] if len(shape) > 1 else []
-    linear = Linear(
-        math.prod(shape), math.prod(target),
-        bias=row.bias, init=make.init, rngs=make.rngs, spectral=row.spectral,
-    )  # fmt: skip
-    # An image is opened before its normalisation, which then runs over channels: one mean for each of them.
-    opened = [Reshape(target)] if len(target) > 1 else []
-    return [*flat, linear, *opened], target
-
-
-def _conv(row: Row, shape: Shape, make: Maker) -> tuple[list[nn.Module], Shape]:
-    channels, height, width = _image(row, shape)
-    top, bottom = same_padding(height, row.kernel, row.stride)
-    left, right = same_padding(width, row.kernel, row.stride)
-    layer = Conv2d(
-        channels, _units(row), row.kernel, row.stride, (left, right, top, bottom),
-        bias=row.bias, init=make.init, rngs=make.rngs, spectral=row.spectral,
-    )  # fmt: skip
-    return [layer], (_units(row), math.ceil(height / row.stride), math.ceil(width / row.stride))
-
-
-def _conv_transpose(row: Row, shape: Shape, make: Maker) -> tuple[list[nn.Module], Shape]:
-    channels, height, width = _image(row, shape)
-    size = row.size or (height * row.stride, width * row.stride)
-    layer = ConvTranspose2d(
-        channels, _units(row), row.kernel, row.stride, (height, width), size,
-        bias=row.bias, init=make.init, rngs=make.rngs,
-    )  # fmt: skip
-    return [layer], (_units(row), *size)
-
-
-OPERATIONS: dict[str, Callable[[Row, Shape, Maker], tuple[list[nn.Module], Shape]]] = {
-    "dense": _dense,
-    "conv": _conv,
-    "conv_transpose": _conv_transpose,
-}
-
-
-def _units(row: Row) -> int:
-    if isinstance(row.units, tuple):
-        raise InvalidParameter(f"layer table: `units` of a {row.op} row is one number, got {list(row.units)}")
-    return row.units
-
-
-def _image(row: Row, shape: Shape) -> Shape:
-    if len(shape) != 3:
-        raise InvalidParameter(f"layer table: a {row.op} row needs an image (channels, height, width), got {shape}")
-    return shape
-
-
-def block(row: Row, shape: Shape, make: Maker) -> tuple[list[nn.Module], Shape]:
-    """One row as modules, for inputs of `shape` (without the row axis), and the shape that it gives."""
-    layers, after = OPERATIONS[row.op](row, shape, make)
-    norm, activation = NORMS[row.norm], ACTIVATIONS[row.act]
-    tail = [norm(after[0], len(make.rngs))] if norm else []
-    tail += [activation(row.slope)] if activation else []
-    layers += tail if row.order == "norm_act" else tail[::-1]
-    if row.pool != 1:
-        channels, height, width = _image(row, after)
-        if not 1 < row.pool <= min(height, width):
-            raise InvalidParameter(
-                f"layer table: pool={row.pool}: allowed are 1 to {min(height, width)} here, the sides"
-            )
-        layers, after = [*layers, MaxPool(row.pool)], (channels, height // row.pool, width // row.pool)
-    layers += [Dropout(row.dropout)] if row.dropout else []
-    return layers, after
+from .operations import block
+from .rows import Maker, Shape, Table
 
 
 class Network(nn.Module):
@@ -190,9 +22,16 @@ class Network(nn.Module):
         super().__init__()
         self.table, self.shape = tuple(table), shape
         layers: list[nn.Module] = []
+        shapes = [shape]
         for row in self.table:
-            made, shape = block(row, shape, make)
+            try:
+                made, shape = block(row, shape, make)
+            except InvalidParameter as error:
+                raise InvalidParameter(f"{error} [row {len(shapes)} of a network for {self.shape}]") from None
             layers += made
+            shapes.append(shape)
+        self.shapes = tuple(shapes)
+        """Of what comes in, and of what each row gives."""
         self.layers, self.out_shape = nn.ModuleList(layers), shape
 
     def forward(self, x: Tensor) -> Tensor:

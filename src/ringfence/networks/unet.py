@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from ..exceptions import InvalidParameter
-from .tables import Maker, Network, Row, Shape
+from .rows import Maker, Row, Shape
+from .tables import Network
 
 
 @final

@@ -1,7 +1,8 @@
 """Presets: a paper's networks and hyperparameters for a data set, as TOML beside this file.
 
 `<method>.toml` has a table for each data set and variant: `parameters`, `layers` (layer tables by network),
-`published` (the numbers that the paper prints) and `source`. A variant may name another in `base` and change some keys.
+`published` (the numbers that the paper prints) and `source`. A variant may name another in `base` and change some keys:
+"printed", or "wdbc.released" for one of another data set.
 """
 
 import copy
@@ -36,7 +37,8 @@ def entry(method: str, name: str, variant: str) -> dict[str, Any]:
     own: dict[str, Any] = known[name][variant]
     if "base" not in own:
         return own
-    base = entry(method, name, own["base"])
+    of, _, found = own["base"].rpartition(".")
+    base = entry(method, of or name, found)
     return {**base, **own} | {k: {**base.get(k, {}), **own.get(k, {})} for k in ("parameters", "layers")}
 
 
