@@ -205,7 +205,7 @@ def test_stages_follow_one_another_with_their_own_epochs_and_start() -> None:
 # ---- networks that hold still -------------------------------------------------------------------------------------
 
 
-# No bias before a normalisation, which takes it out again: its slope is nothing but rounding, and Adam makes steps of that.
+# No bias before a normalisation, which takes it out again: its slope is rounding alone, and Adam makes steps of that.
 TABLES = {
     "generator": [
         {"op": "dense", "units": 8, "bias": False, "norm": "batch", "act": "relu", "dropout": 0.3},
