@@ -98,7 +98,8 @@ def add_view(parser: argparse.ArgumentParser) -> None:
 def add_tuning(parser: argparse.ArgumentParser) -> None:
     """Preset, hyperparameters and budget of a method."""
     parser.add_argument(
-        "--preset", help="a paper's networks and hyperparameters, by data set: kdd99, arrhythmia, mnist, cifar10"
+        "--preset",
+        help="a paper's networks and hyperparameters for a data set: kdd99, mnist …; the page of a method has all",
     )
     parser.add_argument("--variant", help="of the preset: printed or released [printed]")
     parser.add_argument("--epochs", type=int)

@@ -69,7 +69,9 @@ class Linear(nn.Module):
         """
         weight = (self.weight if self.norm is None else self.norm(self.weight))[0]
         first = weight.shape[1] - last.shape[1]
-        given = F.linear(last, weight[:, first:], None if self.bias is None else self.bias[0])
+        given = steady(last, weight[:, first:], None if self.bias is None else self.bias[0])
+        if len(given[0]) < WIDE:
+            return lambda x: given + steady(x, weight[:, :first], None)
         return lambda x: torch.addmm(given, x, weight[:, :first].t())
 
 
@@ -99,11 +101,33 @@ class Products(torch.autograd.Function):
         )
 
 
+WIDE = 12
+"""Outputs from which on MKL's kernels for AVX-512 add for all rows in one way; with fewer, how they add hangs on where
+a row lies in memory, unless rows are a multiple of 4 values long."""
+
+
+def steady(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """X Wᵀ + b by (out, in) and (out,), so that the bits of a row's values and slopes are its own at any place.
+
+    What is too narrow for that is made wider by zeros.
+    """
+    outputs, inputs = weight.shape
+    uneven = inputs % 4 != 0
+    if uneven and inputs < WIDE and x.requires_grad:  # the slope by x is a product with so many outputs
+        more = (0, WIDE - inputs)
+        return F.linear(F.pad(x, more), F.pad(weight, more), bias)
+    if uneven and 1 < outputs < WIDE:
+        more = (0, WIDE - outputs)
+        made = F.linear(x, F.pad(weight, (0, 0, *more)), None if bias is None else F.pad(bias, more))
+        return made[..., :outputs]
+    return F.linear(x, weight, bias)
+
+
 def affine(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """Map rows (k·b, …, in) by (k, out, in) and (k, out) to (k·b, …, out), those of each member by its own."""
     if len(weight) == 1:
         # A view, whose slope is one too; that of an index would be written into zeros.
-        return F.linear(x, weight.squeeze(0), None if bias is None else bias.squeeze(0))
+        return steady(x, weight.squeeze(0), None if bias is None else bias.squeeze(0))
     rows = x.reshape(len(weight), -1, x.shape[-1])
     if rows.shape[1] == 1:
         # Copies of one network, each with a row of its own (`ringfence.tuning`). How MKL adds in a batch of products so
@@ -198,7 +222,7 @@ class ConvTranspose2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (k·b, in, h, w) to (k·b, out, *size_out)."""
-        if self.weight.shape[2] == 1:
+        if self.weight.shape[2] == 1 and self.weight.shape[1] >= WIDE:
             return self._columns(x)
         if self.members > 1:
             x = beside(x, self.members)
@@ -226,7 +250,9 @@ class ConvTranspose2d(nn.Module):
         )
         weight = self.weight.flatten(2).transpose(1, 2)
         if self.members == 1:
-            columns = weight.squeeze(0) @ x.flatten(2)
+            kernel = weight.shape[1]
+            wide = weight.squeeze(0) if kernel >= WIDE else F.pad(weight.squeeze(0), (0, 0, 0, WIDE - kernel))
+            columns = (wide @ x.flatten(2))[:, :kernel]
         else:
             columns = (weight[:, None] @ x.view(self.members, -1, *x.shape[1:]).flatten(3)).flatten(0, 1)
         canvas = F.fold(columns, whole, side, stride=self.stride)
