@@ -298,6 +298,20 @@ def test_a_graph_with_other_scores_is_not_written(tmp_path: Path, monkeypatch: p
     assert [p.name for p in tmp_path.iterdir()] == ["model.onnx"]
 
 
+def test_a_graph_tells_rows_apart_that_its_discriminator_is_sure_of(tmp_path: Path) -> None:
+    rows = KINDS["table"][TEST]
+    detector = small("gan").fit(KINDS["table"][TRAIN])
+    with torch.no_grad():  # logits of 60 and more
+        for weight in detector.nets_.discriminator.head.parameters():
+            weight.mul_(20.0)
+        logit = detector.nets_.discriminator(detector.preprocess_.tensor(rows))[0]
+        detector.nets_.discriminator.head.layers[0].bias += 60.0 - logit.min()
+    assert detector.anomaly_score(rows).max() < 1e-16
+    to_onnx(detector, tmp_path / "model.onnx", rows)
+    found, _ = run(tmp_path / "model.onnx", {"rows": rows})
+    np.testing.assert_allclose(found, detector.anomaly_score(rows), rtol=1e-2)
+
+
 def test_an_operation_without_a_counterpart_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(OPERATIONS, "leaky_relu")
     detector = small("gan").fit(KINDS["table"][TRAIN])

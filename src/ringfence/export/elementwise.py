@@ -76,6 +76,15 @@ def _expm1(to: Writer, step: Step) -> str:
     return to.graph.add("Mul", to.graph.add("Mul", to.graph.add("Exp", half), sinh), to.value(2.0, step.dtype))
 
 
+def _sigmoid(to: Writer, step: Step) -> str:
+    x = to.value(step.args[0], step.dtype)
+    if step.dtype is not torch.float64:
+        return to.graph.add("Sigmoid", x)
+    # ONNX Runtime's own is 0 from −37 on, where a float64 still tells rows apart that a discriminator is sure of.
+    above = to.graph.add("Exp", to.graph.add("Neg", x))
+    return to.graph.add("Reciprocal", to.graph.add("Add", to.value(1.0, step.dtype), above))
+
+
 def _log1p(to: Writer, step: Step) -> str:
     one_more = to.graph.add("Add", to.value(step.args[0], step.dtype), to.value(1.0, step.dtype))
     return to.graph.add("Log", one_more)
@@ -99,7 +108,7 @@ def _where(to: Writer, step: Step) -> str:
 ELEMENTWISE: Final[dict[str, Write]] = {
     "clone": _same, "detach": _same, "alias": _same, "contiguous": _same, "_to_copy": _same,
     "abs": _unary("Abs"), "neg": _unary("Neg"), "exp": _unary("Exp"), "log": _unary("Log"), "sqrt": _unary("Sqrt"),
-    "tanh": _unary("Tanh"), "sigmoid": _unary("Sigmoid"), "relu": _unary("Relu"),
+    "tanh": _unary("Tanh"), "sigmoid": _sigmoid, "relu": _unary("Relu"),
     "expm1": _expm1, "log1p": _log1p, "softplus": _softplus, "leaky_relu": _leaky,
     "add": _binary("Add"), "sub": _binary("Sub"), "mul": _binary("Mul"), "div": _binary("Div"), "rsub": _rsub,
     "pow": _power, "gt": _compare("Greater"), "lt": _compare("Less"), "ge": _compare("GreaterOrEqual"),
