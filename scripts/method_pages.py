@@ -301,9 +301,10 @@ def _row(row: Row) -> str:
     pooled = f"pool {row.pool}" if row.pool > 1 else ""
     dropped = f"dropout {row.dropout:g}" if row.dropout else ""
     before = f"noise {row.noise:g}," if row.noise else ""
+    drawn = "no bias" if not row.bias else "", f"drawn by {row.init}" if row.init else ""
     held = "spectral" if row.spectral else f"weights normed, {row.weight_norm}" if row.weight_norm != "none" else ""
     op = row.op.replace("_", " ")
-    return " ".join(t for t in (before, op, units, drawings.sized(row), held, *tail, pooled, dropped) if t)
+    return " ".join(t for t in (before, op, units, drawings.sized(row), *drawn, held, *tail, pooled, dropped) if t)
 
 
 def _preset(name: str, preset: str, variant: str) -> list[str]:

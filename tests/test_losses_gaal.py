@@ -142,8 +142,12 @@ def test_terms_of_mo_gaal() -> None:
     found = loss(stage, "generator", given, nets())
     # D(G(z)) = 1/2 to 1/4: log 2 whatever the target. 1/4 to 1/2: −½ log ¼ − ½ log ¾.
     # ¾ to ¼: −¼ log ¾ − ¾ log ¼. Targets the other way round would swap the last two's halves and quarters.
-    expected = [LOG2, LOG4 - LOG3 / 2, LOG4 - LOG3 / 4]
+    # G_0 made two of the three rows, G_1 one: 3/2 and 3 of each, so that the mean of all is the sum of their means.
+    expected = [1.5 * LOG2, 3 * (LOG4 - LOG3 / 2), 1.5 * (LOG4 - LOG3 / 4)]
     assert list(found) == ["level"]
+    assert float(found["level"].detach().mean()) == pytest.approx(
+        (LOG2 + LOG4 - LOG3 / 4) / 2 + LOG4 - LOG3 / 2, **APPROX
+    )
     assert values(found["level"]) == pytest.approx(expected, **APPROX)
     judged = loss(stage, "discriminator", given, nets())
     assert values(judged["real"]) == pytest.approx([LOG2, LOG4, LOG4 - LOG3], **APPROX)
@@ -163,8 +167,9 @@ def test_a_generator_is_drawn_to_its_level_from_both_sides() -> None:
     z = torch.tensor([[0.0], [LOG3], [-LOG3], [-LOG3]], requires_grad=True)
     given = Batch(torch.tensor([[-LOG3], [0.0], [LOG3], [0.0]]), 0, 0, 0.0, 1, lambda n: z)
     # turns 0 1 0 0; D(G(z)) = 1/2, 3/4, 1/4, 1/4; the median of the four D(x) is 1/2, their least 1/4.
+    # Weights 4/3 and 4.
     (slope,) = torch.autograd.grad(MOGAAL(generators=2).approach(nets(), given)["level"].sum(), z)
-    assert values(slope[:, 0]) == pytest.approx([1 / 4, 1 / 4, 0.0, 0.0], **APPROX)
+    assert values(slope[:, 0]) == pytest.approx([4 / 3 / 4, 4 / 4, 0.0, 0.0], **APPROX)
 
 
 def several(count: int, seeds: tuple[int, ...] = (0,), norm: str = "none") -> Generators:

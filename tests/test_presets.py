@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from presets_of_codes import COUNTS as COUNTS_OF_CODES
 from presets_of_codes import GAAL
@@ -16,6 +17,7 @@ from ringfence import (
     EGBAD,
     GAN,
     GPND,
+    MOGAAL,
     OCGAN,
     SOGAAL,
     VAE,
@@ -30,8 +32,9 @@ from ringfence import (
 )
 from ringfence.detector import Detector
 from ringfence.exceptions import InvalidParameter
-from ringfence.game import Nets, stream
-from ringfence.networks import INITIALISERS, Maker, family_for
+from ringfence.game import Batch, Nets, stream
+from ringfence.methods.mogaal import levels
+from ringfence.networks import INITIALISERS, Maker, family_for, turns
 from ringfence.networks.layers import Conv2d, ConvTranspose2d, Dropout, LeakyReLU, Linear, Noise
 from ringfence.networks.normalisation import BatchNorm
 
@@ -529,11 +532,49 @@ def test_generators_of_gaal_start_as_identities_and_stop_an_epoch_after_a_third(
     torch.testing.assert_close(nets.generator(x), x)
     assert weights(nets.discriminator) == [(units, columns), (1, units)]
     judge, made = det.stages()[0].players
-    assert (judge.optim.kind, judge.optim.lr, judge.optim.betas[0], judge.optim.decay) == ("momentum", 0.01, 0.9, 1e-6)
+    assert (judge.optim.kind, judge.optim.lr, judge.optim.betas[0], judge.optim.decay) == ("momentum", 0.005, 0.9, 1e-6)
     assert (made.optim.kind, made.optim.lr) == ("momentum", 1e-4)
     # It moves in epoch number `stop_epochs` (from 0) up to its last batch, and no more after it.
     last = epochs // 3
     assert (last + 10 / 11) / epochs < made.until <= (last + 1) / epochs
+
+
+@pytest.mark.parametrize("method", [SOGAAL, MOGAAL])
+def test_a_step_of_gaal_is_as_long_as_the_codes(method: Any) -> None:
+    """Under plain momentum a factor in the loss is one in the step: D's code takes one mean over both halves."""
+    det = method.preset("wdbc")
+    nets = networks(det, (30,))
+    x, z = torch.rand(110, 30), torch.rand(110, 30)
+    judge, made = det.stages()[0].players
+
+    def slopes(value: Any, net: Any) -> Any:
+        return torch.autograd.grad(value, list(net.parameters()), retain_graph=True)
+
+    given = Batch(x, 0, 0, 0.0, 1, lambda count: z)
+    ours = sum(term.mean() for term in judge.loss(nets, given).values())
+    logits = torch.cat([nets.discriminator(x)[0], nets.discriminator(nets.generator(z))[0]])
+    theirs = F.binary_cross_entropy_with_logits(logits, torch.cat([torch.ones(110), torch.zeros(110)]))
+    for mine, its in zip(slopes(ours, nets.discriminator), slopes(theirs, nets.discriminator), strict=True):
+        torch.testing.assert_close(judge.optim.lr * mine, 0.01 * its)
+    # Every generator moves by the mean over its own rows.
+    ours = sum(term.mean() for term in made.loss(nets, given).values())
+    count = det.generators if method is MOGAAL else 1
+    fake, turn = nets.discriminator(nets.generator(z))[0], turns(110, count)
+    level = levels(torch.sigmoid(nets.discriminator(x)[0]), count)[0] if method is MOGAAL else torch.ones(1)
+    each = [
+        F.binary_cross_entropy_with_logits(own, level[at].expand(len(own)))
+        for at, own in enumerate(fake[turn == i] for i in range(count))
+    ]
+    for mine, its in zip(slopes(ours, nets.generator), slopes(sum(each), nets.generator), strict=True):
+        torch.testing.assert_close(made.optim.lr * mine, 1e-4 * its)
+
+
+def test_the_only_variant_of_a_preset_need_not_be_named() -> None:
+    assert presets.chosen("ocgan", "mnist61", None) == "released"
+    assert presets.chosen("egbad", "kdd99", None) == "printed"
+    assert OCGAN.preset("mnist61").latent_dim == OCGAN.preset("mnist61", "released").latent_dim == 16
+    with pytest.raises(InvalidParameter, match="variant of ocgan's preset mnist61 'printed'"):
+        OCGAN.preset("mnist61", "printed")
 
 
 # What the tables print under the layers, and the texts beside them.

@@ -239,6 +239,8 @@ def test_a_row_may_draw_its_weights_its_own_way() -> None:
         ([Row("reshape", (3, 2))], (5,), r"keeps all values, here 5 as \(5,\)"),
         ([Row("conv", 2, kernel=5, pad="valid")], (1, 4, 4), "kernel=5: pad='valid' needs images as large"),
         ([Row("residual", 2)], (5,), "a residual row needs an image"),
+        ([Row("residual", 2, resample="down")], (2, 1, 4), "resample='down': images of at least 2×2 can be halved"),
+        ([Row("dense", 6, init="identity")], (4,), "init='identity': 4 values in and 6 out: no square weight"),
     ],
 )
 def test_a_row_that_does_not_fit_says_so_and_names_the_network(rows: Any, shape: Any, message: str) -> None:
@@ -257,7 +259,14 @@ def test_a_row_that_does_not_fit_says_so_and_names_the_network(rows: Any, shape:
         ({"op": "dense", "units": 3, "weight_norm": "fix"}, "unknown weight_norm 'fix': did you mean 'fixed'"),
         ({"op": "dense", "units": 3, "init": "identety"}, "unknown init 'identety': did you mean 'identity'"),
         ({"op": "conv", "units": 3, "init": "identity"}, "init='identity': a conv row has no square weight"),
-        ({"op": "residual", "units": 3, "spectral": True}, "a residual row has no normalisation of its weight"),
+        ({"op": "residual", "units": 3, "spectral": True}, "a residual row has no use for `spectral`; it may say norm"),
+        ({"op": "residual", "units": 3, "stride": 1}, "a residual row has no use for `stride`; it may say .*resample"),
+        ({"op": "dense", "units": 3, "kernel": 5}, "a dense row has no use for `kernel`"),
+        ({"op": "dense", "units": 3, "resample": "up"}, "a dense row has no use for `resample`"),
+        ({"op": "norm", "units": 99, "act": "relu"}, "a norm row has no use for `units`"),
+        ({"op": "norm"}, "a norm row needs `norm` or `act`"),
+        ({"op": "reshape", "units": 3, "init": "he"}, "a reshape row has no use for `init`"),
+        ({"op": "conv_transpose", "units": 3, "pad": "valid", "size": [4, 4]}, "pad='valid' and `size`"),
         ({"op": "dense", "units": 3, "spectral": True, "weight_norm": "fixed"}, "normalised in one way"),
     ],
 )

@@ -10,9 +10,6 @@ from .limits import check_limits
 from .losses import adversary_named
 from .registry import method_named
 
-PRINTED = "printed"
-"""The variant of a preset where none is named."""
-
 BOOLEANS = {"true": True, "false": False}
 """As people write them; Python's own literals are read too."""
 
@@ -26,7 +23,7 @@ def detector_for(
 ) -> Detector:
     """Return an unfitted detector: a method's defaults or a preset, with some hyperparameters changed.
 
-    `variant` is one of the preset's, "printed" if it is None; without a preset there is none to choose.
+    `variant` is one of the preset's, None for "printed" or the only one; without a preset there is none to choose.
 
     Raises
     ------
@@ -37,7 +34,7 @@ def detector_for(
     cls = method_named(method)
     if variant is not None and preset is None:
         raise InvalidParameter(f"variant={variant!r} is one of a preset's: name the preset too, as --preset kdd99")
-    detector = cls() if preset is None else cls.preset(preset, variant or PRINTED)
+    detector = cls() if preset is None else cls.preset(preset, variant)
     for name, value in (changes or {}).items():
         known = detector.get_params(deep=True)
         owner = name.partition("__")[0]

@@ -560,9 +560,12 @@ class Detector(Generative, Signed):
         return persist.save(self, Path(folder))
 
     @classmethod
-    def preset(cls, name: str, variant: str = "printed") -> Self:
-        """Return an unfitted detector with a paper's networks and hyperparameters for a data set."""
-        return cls(**presets.parameters(cls.name, name, variant))
+    def preset(cls, name: str, variant: str | None = None) -> Self:
+        """Return an unfitted detector with a paper's networks and hyperparameters for a data set.
+
+        `variant` is "printed", "released" or None: "printed" where there are both, else the one that there is.
+        """
+        return cls(**presets.parameters(cls.name, name, presets.chosen(cls.name, name, variant)))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -101,7 +101,7 @@ def add_tuning(parser: argparse.ArgumentParser) -> None:
         "--preset",
         help="a paper's networks and hyperparameters for a data set: kdd99, mnist …; the page of a method has all",
     )
-    parser.add_argument("--variant", help="of the preset: printed or released [printed]")
+    parser.add_argument("--variant", help="of the preset: printed or released [printed, or the only one]")
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--members", type=int, metavar="K", help="train K seeds side by side and combine their scores")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="any hyperparameter")

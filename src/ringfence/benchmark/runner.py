@@ -17,9 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from ..configure import PRINTED, detector_for
+from ..configure import detector_for
 from ..data import built_in
 from ..exceptions import InvalidData, InvalidParameter, unknown_name
+from ..presets import chosen
 from ..progress import steps_bar
 from ..registry import methods
 from .baselines import BASELINES
@@ -73,13 +74,13 @@ def plan(
     for method in methods_ or methods():
         # Everything that can be wrong whatever the rows are.
         detector_for(method, preset=preset, variant=variant, changes=changes).check()
-    kind = (variant or PRINTED) if preset else "default"
     jobs: list[Job] = []
     for case in cases or known.cases:
         if case not in known.cases:
             raise InvalidParameter(unknown_name(f"case of {benchmark}", case, known.cases))
         for seed in range(seeds):
             for method in methods_ or methods():
+                kind = chosen(method, preset, variant) if preset else "default"
                 job = Job(
                     benchmark, case, seed, "trained", method, kind, preset, dict(changes or {}), quick, train_rows,
                     test_rows, bench,

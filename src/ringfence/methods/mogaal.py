@@ -4,7 +4,8 @@ With sub-generators i = 0 … k − 1::
 
     T_i = the i/k quantile of D over the normal rows
     L_D = mean [−log D(x) − log(1 − D(G(z)))]
-    L_i = mean [−T_i log D(G_i(z)) − (1 − T_i) log(1 − D(G_i(z)))]      until `stop` of the training is over
+    L_i = mean [−T_i log D(G_i(z)) − (1 − T_i) log(1 − D(G_i(z)))]      over its own rows, until `stop` of the
+                                                                        training is over
     A(x) = 1 − D(x)
 
 G_0 is after rows that D doubts as much as the most doubtful normal one, the last G after rows that it trusts as much as
@@ -18,7 +19,8 @@ Differs from the paper in:
 
 * The text was not at hand; losses, order and constants are those of the released code.
 * The quantiles are those of the batch; the code asks D about all rows in every step.
-* In the code every sub-generator learns from as many rows as a batch has; here from its own share, as D does.
+* In the code every sub-generator learns from as many rows as a batch has; here from its own share, as D does, each by
+  the mean over its rows.
 * The sub-generators are one network with shares of the batch in turn; `sample` draws from all of them.
 * Networks, noise, optimisers, the choice of `stop` and the rows that train are as :mod:`ringfence.methods.sogaal` says.
 """
@@ -90,11 +92,16 @@ class MOGAAL(Detector):
         return [stopping_stage(self, self.approach)]
 
     def approach(self, nets: Any, batch: Batch) -> Terms:
-        """Cross-entropy of each generated row to the level of the sub-generator that made it."""
+        """Cross-entropy of each generated row to the level of the sub-generator that made it.
+
+        Weighed so that the loop's mean over all rows is the sum over sub-generators of means over their own.
+        """
         real, fake = nets.discriminator.both((batch.x,), (nets.generator(batch.noise()),))
         level = levels(torch.sigmoid(real), self.generators, batch.members)
-        target = level[:, turns(len(fake) // batch.members, self.generators, fake.device)].flatten()
-        return {"level": cross_entropy(fake, target)}
+        rows = len(fake) // batch.members
+        turn = turns(rows, self.generators, fake.device)
+        weight = (rows / torch.bincount(turn, minlength=self.generators))[turn]
+        return {"level": weight.repeat(batch.members) * cross_entropy(fake, level[:, turn].flatten())}
 
     def score_parts(self, nets: Any, x: Tensor) -> dict[str, Tensor]:
         """1 − D(x)."""

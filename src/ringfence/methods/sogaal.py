@@ -20,8 +20,8 @@ Differs from the paper in:
   presets have that; by default both are the family's own, and the noise has `latent_dim` values of the `prior`: 64,
   since generated rows of few dimensions lie on a thin sheet, which D soon tells from anything else.
 * Both learn by SGD with momentum .9, G at a hundredth of D's rate (10⁻⁴ and .01), on min(500, n) rows, as in the
-  presets; by default here by Adam at one rate, so that a thousand steps are enough. Rows left over at the end of an
-  epoch are not dropped.
+  presets, where D's rate is .005, since the code takes one mean over real and generated rows, half of L_D. By default
+  here by Adam at one rate, so that a thousand steps are enough. Rows left over at the end of an epoch are not dropped.
 * In the code G learns from the noise that D has just seen; here from fresh noise, as the code's MO-GAAL does.
 * The code's G stops after a third of the epochs. `stop` is .9: after a third of a thousand steps G still stands apart
   from the data, and a D that is left alone with it brings its loss to 0 without learning what is normal.

@@ -21,6 +21,11 @@ def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
 
 def _dense(row: Row, shape: Shape, make: Maker) -> tuple[list[nn.Module], Shape]:
     target = row.units if isinstance(row.units, tuple) else (row.units,)
+    if row.init == "identity" and math.prod(target) != math.prod(shape):
+        raise InvalidParameter(
+            f"layer table: init='identity': {math.prod(shape)} values in and {math.prod(target)} out: no square weight "
+            "(is this preset for another data set?)"
+        )
     flat = [Reshape((-1,))] if len(shape) > 1 else []
     linear = Linear(
         math.prod(shape), math.prod(target),

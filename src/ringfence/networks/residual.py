@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..exceptions import InvalidParameter
 from .axis import Initialiser
 from .layers import Conv2d, Fresh
 from .rows import ACTIVATIONS, NORMS, Maker, Row, Shape
@@ -51,6 +52,8 @@ class Residual(nn.Module):
 def residual(row: Row, shape: tuple[int, int, int], make: Maker, own: Initialiser) -> tuple[list[nn.Module], Shape]:
     """The block of a row for images of `shape`; `own` draws its two convolutions, `make` the way past."""
     channels, height, width = shape
+    if row.resample == "down" and min(height, width) < 2:
+        raise InvalidParameter(f"layer table: resample='down': images of at least 2×2 can be halved, got {shape}")
     units = row.units
     assert isinstance(units, int)
 

@@ -26,7 +26,7 @@ init         how the weights are drawn, where the network's own way is not meant
              residual row that of the two convolutions [""]
 spectral     spectral normalisation of the weight, dense and conv only [false]
 weight_norm  weight normalisation, dense and conv only: "none", "learned" (each unit's scale is learned) or "fixed"
-             (it is set from rows before training and stays) ["none"]
+             (it stays 1, or where `BadGAN` puts those of its discriminator before training) ["none"]
 feature      true on the row whose outputs are the discriminator's features [the row before the last]
 ===========  ================================================================================================
 
@@ -72,8 +72,22 @@ WEIGHT_NORMS: dict[str, Normaliser | None] = {
 }
 WEIGHTLESS = ("reshape", "norm")
 """Operations that learn nothing."""
+_ALL = ("op", "norm", "act", "slope", "order", "noise", "dropout", "pool", "feature")
+_LEARNED = (*_ALL, "units", "bias", "init")
+_HELD = (*_LEARNED, "spectral", "weight_norm")
+_PLACED = ("kernel", "stride", "pad")
+KEYS: dict[str, tuple[str, ...]] = {
+    "dense": _HELD,
+    "conv": (*_HELD, *_PLACED),
+    "conv_transpose": (*_LEARNED, *_PLACED, "size"),
+    "residual": tuple(key for key in (*_LEARNED, "kernel", "resample") if key not in ("order", "bias")),
+    "reshape": (*_ALL, "units"),
+    "norm": _ALL,
+}
+"""What a row of each operation can say."""
+
 WORDS: dict[str, Sequence[str]] = {
-    "op": ("dense", "conv", "conv_transpose", "residual", *WEIGHTLESS),
+    "op": tuple(KEYS),
     "norm": tuple(NORMS),
     "act": tuple(ACTIVATIONS),
     "order": ("norm_act", "act_norm"),
@@ -129,9 +143,14 @@ class Row:
 
     def check(self) -> None:
         """Raise `InvalidParameter` for keys that no layer has together."""
-        held = self.spectral or self.weight_norm != "none"
-        if held and self.op not in ("dense", "conv"):
-            raise InvalidParameter(f"layer table: a {self.op} row has no normalisation of its weight")
+        for key in fields(self):
+            if key.name not in KEYS[self.op] and getattr(self, key.name) != key.default:
+                known = ", ".join(KEYS[self.op][1:])
+                raise InvalidParameter(f"layer table: a {self.op} row has no use for `{key.name}`; it may say {known}")
+        if self.op == "norm" and self.norm == "none" and self.act == "linear":
+            raise InvalidParameter("layer table: a norm row needs `norm` or `act`, or it does nothing")
+        if self.size and self.pad == "valid":
+            raise InvalidParameter("layer table: pad='valid' and `size`: each says what a conv_transpose ends with")
         if self.spectral and self.weight_norm != "none":
             raise InvalidParameter("layer table: spectral=true and weight_norm: a weight is normalised in one way")
         if self.init == "identity" and self.op != "dense":

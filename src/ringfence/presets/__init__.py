@@ -13,6 +13,9 @@ from typing import Any
 
 from ..exceptions import InvalidParameter, unknown_name
 
+PRINTED = "printed"
+"""The variant of a preset where none is named and it has several."""
+
 
 @cache
 def _read(method: str) -> dict[str, Any]:
@@ -23,6 +26,12 @@ def _read(method: str) -> dict[str, Any]:
 def names(method: str) -> dict[str, tuple[str, ...]]:
     """Data sets that a method has presets for, each with its variants."""
     return {name: tuple(variants) for name, variants in _read(method).items()}
+
+
+def chosen(method: str, name: str, variant: str | None) -> str:
+    """The variant that is meant: "printed" where none is named, or the only one that a preset has."""
+    known = list(_read(method).get(name, ()))
+    return variant or (known[0] if len(known) == 1 else PRINTED)
 
 
 def entry(method: str, name: str, variant: str) -> dict[str, Any]:
