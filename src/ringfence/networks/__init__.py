@@ -8,6 +8,7 @@ from .layers import Offset
 from .mlp import MLP
 from .normalisation import untracked
 from .products import Still
+from .ready import ready
 from .still import StillJudge, still, still_judge
 from .tables import JOINS, Discriminator, Maker, Network, Row, Shape, Table
 from .unet import UNet
@@ -31,6 +32,7 @@ __all__ = [
     "Table",
     "UNet",
     "family_for",
+    "ready",
     "still",
     "still_judge",
     "turns",
