@@ -10,15 +10,21 @@ from collections.abc import Callable
 from torch.profiler import ProfilerActivity, profile
 
 KINDS = {
-    "products": ("mm", "addmm", "bmm", "baddbmm", "mkldnn_convolution", "convolution_backward"),
+    "products": (
+        *("mm", "addmm", "bmm", "baddbmm", "mkldnn_convolution", "convolution_backward"),
+        "mkldnn::_linear_pointwise",  # with bias and activation inside
+    ),
     "random numbers": ("random_", "normal_", "uniform_"),
     "masks of dropout": ("ge", "mul", "mul_"),
-    "activations": ("leaky_relu", "leaky_relu_backward", "clamp_min", "threshold_backward", "tanh", "tanh_backward"),
+    "activations": (
+        *("leaky_relu", "leaky_relu_", "leaky_relu_backward", "clamp_min", "clamp_min_", "threshold_backward"),
+        *("relu", "relu_", "tanh", "tanh_", "tanh_backward"),
+    ),
     "normalisation": ("native_batch_norm", "native_batch_norm_backward"),
     "joining and copying": ("cat", "copy_", "index_select"),
     "optimiser and average": ("_fused_adam_", "lerp_", "_foreach_lerp_"),
 }
-"""Operations by what they are for."""
+"""Operations by what they are for; without a library's name they are aten's."""
 
 REST, OUTSIDE = "other operations", "between operations"
 
@@ -29,7 +35,7 @@ def shares(contestant: Callable[[], float]) -> dict[str, float]:
         before = time.perf_counter()
         contestant()
         spent = time.perf_counter() - before
-    kind = {f"aten::{name}": kind for kind, names in KINDS.items() for name in names}
+    kind = {name if "::" in name else f"aten::{name}": kind for kind, names in KINDS.items() for name in names}
     found: dict[str, float] = {}
     for event in seen.key_averages():
         place = kind.get(event.key, REST)

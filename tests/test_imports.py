@@ -28,6 +28,7 @@ ALLOWED = {
     "blocks": {"exceptions", "frame"},
     "survey": {"blocks", "columns", "frame", "kinds"},
     "block_rows": {"blocks", "columns", "lazy"},
+    "ending": set(),
     "signs": set(),
     "quality": {"exceptions"},
     "corruption": set(),

@@ -161,3 +161,30 @@ def test_a_discriminator_held_still_judges_the_same(
         torch.testing.assert_close(held.back(down.clone(), along.clone()), both, **CLOSE[dtype])
         assert held.forward(x, False)[0] is None
         torch.testing.assert_close(held.back(None, along.clone()), alone, **CLOSE[dtype])
+
+
+PLACES = 64
+WIDTHS = (1, 2, 3, 5, 6, 8, 9, 11, 12, 13, 25, 37, 64, 121)
+
+
+@pytest.mark.parametrize("inputs", WIDTHS)
+def test_a_row_and_its_slope_have_the_same_bits_at_every_place(inputs: int) -> None:
+    x = drawn(1, inputs).expand(PLACES, -1).contiguous()
+    for outputs in WIDTHS:
+        held = still(ready(Network([Row("dense", outputs, act="tanh"), Row("dense", 7)], (inputs,), maker())))
+        made = held.forward(x.clone())
+        assert bool((made == made[:1]).all()), outputs
+        back = held.back(made.clone())
+        assert bool((back == back[:1]).all()), outputs
+
+
+@pytest.mark.parametrize("kernel", [3, 4, 5])
+def test_an_image_and_its_slope_have_the_same_bits_at_every_place(kernel: int) -> None:
+    for channels, units in ((1, 2), (1, 8), (2, 1), (3, 5), (8, 1)):
+        for op in ("conv", "conv_transpose"):
+            x = drawn(1, channels, 5, 7).expand(16, -1, -1, -1).contiguous()
+            held = still(ready(Network([Row(op, units, kernel=kernel, act="tanh")], (channels, 5, 7), maker())))
+            made = held.forward(x.clone())
+            assert bool((made == made[:1]).all()), (op, channels, units)
+            back = held.back(made.clone())
+            assert bool((back == back[:1]).all()), (op, channels, units)

@@ -13,11 +13,14 @@ from ringfence import EGBAD
 from ringfence.data import built_in
 from ringfence.data.folder import data_folder
 from ringfence.export import to_onnx
+from ringfence.networks import ready
+from ringfence.networks.ready import NOTHING, kernels
 
 from .. import kdd99
 from ..bare import Dense
 from ..frame import Contest, Target, case
 from ..pyod_alad import alad
+from ..shares import shares
 
 CHUNK = 512
 """Rows of a product: of 512, 1,024 and 2,048 the fastest."""
@@ -40,7 +43,8 @@ def scoring() -> Contest:
     """Raw rows in, scores out; the slow ones score the first few thousand of the same rows.
 
     "ours" is the detector in PyTorch, "exported" what `ringfence export` makes of it, in ONNX Runtime; "networks" and
-    "scaling" are two shares of "ours".
+    "scaling" are two shares of "ours". "products of oneDNN" are the bare ones by the library that ours come from: on
+    processors where PyTorch's own (MKL's) take slower instructions, the two tell the library's gain from ours.
     """
     import onnxruntime  # of the extra `bench`
 
@@ -48,7 +52,7 @@ def scoring() -> Contest:
     split = rows.split("all", 0)
     taught, test = rows.x[split.train[: kdd99.ROWS]], rows.x[split.test]
     detector = EGBAD.preset("kdd99").set_params(epochs=1, random_state=0, device="cpu").fit(taught)
-    products, prepared = Products(CHUNK), detector.preprocess_
+    products, prepared, nets = Products(CHUNK), detector.preprocess_, ready(detector.nets_)
     few = np.ascontiguousarray(test[:20_000])
     pyod = alad(prepared.tensor(taught).numpy(), 256)
     neighbours = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(prepared.tensor(taught[:NEIGHBOURS]).numpy())
@@ -72,7 +76,7 @@ def scoring() -> Contest:
     def networks() -> float:
         with torch.no_grad():
             for start in range(0, len(few) // CHUNK * CHUNK, CHUNK):
-                detector.score_parts(detector.nets_, scaled[start : start + CHUNK])
+                detector.score_parts(nets, scaled[start : start + CHUNK])
         return len(few) // CHUNK * CHUNK
 
     def scaling() -> float:
@@ -84,6 +88,11 @@ def scoring() -> Contest:
         for _ in range(len(test) // CHUNK):
             products()
         return len(test) // CHUNK * CHUNK
+
+    def bare_of_onednn() -> float:
+        for _ in range(len(few) // CHUNK):
+            products.of_onednn()
+        return len(few) // CHUNK * CHUNK
 
     def nearest(count: int) -> float:
         neighbours.kneighbors(prepared.tensor(few[:count]).numpy())
@@ -104,12 +113,13 @@ def scoring() -> Contest:
             "networks": networks,
             "scaling": scaling,
             "bare products": bare,
+            **({"products of oneDNN": bare_of_onednn} if kernels() else {}),
             "PyOD's ALAD": of_pyod,
             "nearest neighbour": partial(nearest, 2_000),
             "isolation forest": of_forest,
         },
         unit="row",
-        facts=lambda: {"largest relative difference of exported": made.parity.difference},
+        facts=lambda: {"largest relative difference of exported": made.parity.difference, **shares(ours)},
     )
 
 
@@ -121,9 +131,20 @@ class Products:
         half = kdd99.JOINT[0] // 2
         self.z = Dense((kdd99.LATENT, half), rows)
         self.judged = [Dense(widths, rows) for _ in range(2) for widths in ((kdd99.COLUMNS, half), kdd99.JOINT)]
+        self._all = (self.encoder, self.generator, self.z, *self.judged)
+        self._turned = [[weight.t().contiguous() for weight in dense.weights] for dense in self._all]
 
     def __call__(self) -> None:
         """All products of a chunk."""
         with torch.no_grad():
-            for dense in (self.encoder, self.generator, self.z, *self.judged):
+            for dense in self._all:
                 dense.forward()
+
+    def of_onednn(self) -> None:
+        """The same by oneDNN, with weights the other way round, as it likes them."""
+        found = kernels()
+        assert found is not None
+        with torch.no_grad():
+            for dense, weights in zip(self._all, self._turned, strict=True):
+                for values, weight in zip(dense.values[:-1], weights, strict=True):
+                    found[0](values, weight, None, *NOTHING, "")

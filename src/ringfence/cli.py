@@ -17,6 +17,7 @@ from .benchmark.records import read_records
 from .benchmark.text import render_text
 from .configure import settings
 from .data import CATALOG
+from .ending import Terminated, orderly
 from .exceptions import InvalidParameter, RingfenceError, unknown_name
 from .inspection import inspect_data, render
 from .options import add_data_dir, add_memory, add_reading, add_tuning, add_view, reading_of, threads, view_of
@@ -25,7 +26,7 @@ from .presets import names
 from .registry import methods
 from .report import write_report
 
-FAILED, USAGE_ERROR, INTERRUPTED = 1, 2, 130
+FAILED, USAGE_ERROR, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 
 
 Command = Callable[[argparse.Namespace], int]
@@ -42,17 +43,20 @@ class Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status.
 
-    0 where all went well, 1 where some run of a benchmark failed, 2 for what can't be done, 130 after an interrupt.
+    0 where all went well, 1 where some run of a benchmark failed, 2 for what can't be done, 130 after an interrupt, 143
+    after SIGTERM.
     """
     args = _parser().parse_args(argv)
     torch.set_num_threads(args.threads)  # small networks: a second thread gains little and can cost much
     command: Command = args.run
     args.kept = lambda: "nothing was written"
     try:
-        with warnings.catch_warnings():
+        with orderly(), warnings.catch_warnings():
             warnings.simplefilter("ignore" if args.quiet else "once")
             warnings.showwarning = _note
             return command(args)
+    except Terminated:
+        return _fail(f"terminated: {args.kept()}", TERMINATED)
     except KeyboardInterrupt:
         return _fail(f"interrupted: {args.kept()}", INTERRUPTED)
     except BrokenPipeError:

@@ -37,7 +37,7 @@ from .intake import encoded, learned, received, tell
 from .lazy import LazyRows, ScaledArray, ScaledRows
 from .limits import Flag, LayerTables, Limit, OneOf, Rule, Seed, Words, check_limits, check_shape
 from .members import Member, MemberStopped, finite, mean_parts, seeds_of, side_by_side, state_of
-from .networks import INITIALISERS, Family, Maker, family_for
+from .networks import INITIALISERS, Family, Maker, family_for, ready
 from .preprocess import SCALES, Preprocess
 from .progress import steps_bar, watcher
 from .registry import Info
@@ -487,9 +487,10 @@ class Detector(Generative, Signed):
 
     def _each(self, x: NDArray[Any] | LazyRows) -> list[dict[str, Scores]]:
         """Parts of the score by member; rows are read once for all of them."""
+        everyone = [ready(member.nets.to(self._device)) for member in self.members_]
 
         def work(rows: Tensor) -> dict[str, Tensor]:
-            parts = [self.score_parts(member.nets, rows) for member in self.members_]
+            parts = [self.score_parts(nets, rows) for nets in everyone]
             return {f"{at} {name}": part for at, each in enumerate(parts) for name, part in each.items()}
 
         found: list[dict[str, Scores]] = [{} for _ in self.members_]

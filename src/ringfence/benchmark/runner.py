@@ -4,7 +4,6 @@ import json
 import multiprocessing
 import os
 import signal
-import tempfile
 import threading
 import warnings
 from collections import Counter
@@ -23,6 +22,7 @@ from ..exceptions import InvalidData, InvalidParameter, unknown_name
 from ..presets import chosen
 from ..progress import steps_bar
 from ..registry import methods
+from ..writing import whole
 from .baselines import BASELINES
 from .bench import Arrays, Bench, Record
 from .execute import Setting, blank, execute, failed
@@ -192,7 +192,9 @@ def _start_server() -> None:
 
 
 def _work(there: Connection, job: Job, setting: Setting) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # where there is no server to be forked from
+    # Where there is no server to be forked from, these are the parent's.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         there.send(execute(job, setting))
@@ -226,10 +228,7 @@ def _mend(path: Path) -> None:
 
 def _keep(out: Path, record: Record, arrays: Arrays) -> None:
     if arrays:
-        handle, name = tempfile.mkstemp(dir=out / RUNS, suffix=".part")
-        with os.fdopen(handle, "wb") as file:
+        with whole(out / RUNS / f"{record['id']}.npz") as part, part.open("wb") as file:
             np.savez_compressed(file, allow_pickle=False, **arrays)
-        Path(name).chmod(0o644)
-        os.replace(name, out / RUNS / f"{record['id']}.npz")
     with (out / RECORDS).open("a", encoding="utf-8") as file:
         file.write(json.dumps(record) + "\n")

@@ -8,6 +8,7 @@ from .layers import Offset
 from .mlp import MLP
 from .normalisation import untracked
 from .products import Still
+from .ready import ready
 from .rows import Maker, Row, Shape, Table
 from .settling import settle
 from .still import StillJudge, still, still_judge
@@ -33,6 +34,7 @@ __all__ = [
     "Table",
     "UNet",
     "family_for",
+    "ready",
     "settle",
     "still",
     "still_judge",

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .layers import ConvTranspose2d, LeakyReLU, ReLU
+from .layers import WIDE, ConvTranspose2d, LeakyReLU, ReLU
 from .rows import Shape
 
 _aten = torch.ops.aten
@@ -36,10 +36,15 @@ class Still(ABC):
 
 @dataclass(frozen=True)
 class Activation:
-    """A function of each value, in place, and its slope by what came out."""
+    """A function of each value, in place, and its slope by what came out.
+
+    `fused` is its name and numbers where oneDNN can apply it on a product's way to memory. It can ReLU too, but makes
+    0 of NaN, which a diverged network is known by.
+    """
 
     apply: Callable[[Tensor], object]
     back: Callable[[Tensor, Tensor], object]
+    fused: tuple[str, tuple[float, ...]] | None = None
 
 
 def _leaky(layer: nn.Module) -> Activation | None:
@@ -48,15 +53,19 @@ def _leaky(layer: nn.Module) -> Activation | None:
     if steep < 0:
         return None  # what came out does not tell the side that it came from
     return Activation(
-        lambda x: F.leaky_relu(x, steep, inplace=True), lambda g, y: _leaky_slope(g, y, steep, True, grad_input=g)
+        lambda x: F.leaky_relu(x, steep, inplace=True),
+        lambda g, y: _leaky_slope(g, y, steep, True, grad_input=g),
+        ("leaky_relu", (steep,)) if steep else None,
     )
 
 
 _ACTIVATIONS: dict[type[nn.Module], Callable[[nn.Module], Activation | None]] = {
     ReLU: lambda layer: Activation(torch.relu_, lambda g, y: _relu_slope(g, y, 0.0, grad_input=g)),
     LeakyReLU: _leaky,
-    nn.Tanh: lambda layer: Activation(torch.tanh_, lambda g, y: _tanh_slope(g, y, grad_input=g)),
-    nn.Sigmoid: lambda layer: Activation(torch.sigmoid_, lambda g, y: _sigmoid_slope(g, y, grad_input=g)),
+    nn.Tanh: lambda layer: Activation(torch.tanh_, lambda g, y: _tanh_slope(g, y, grad_input=g), ("tanh", ())),
+    nn.Sigmoid: lambda layer: Activation(
+        torch.sigmoid_, lambda g, y: _sigmoid_slope(g, y, grad_input=g), ("sigmoid", ())
+    ),
 }
 
 
@@ -101,7 +110,7 @@ class Product(Still, ABC):
         self.bias = shift if self.bias is None else self.bias * factor + shift
 
 
-def _rows(x: Tensor) -> Tensor:
+def as_rows(x: Tensor) -> Tensor:
     """Images as rows, channels innermost, as the products of images leave them; no copy where they do."""
     return x.permute(0, 2, 3, 1).reshape(len(x), -1) if x.ndim == 4 else x
 
@@ -144,18 +153,25 @@ class Dense(Product):
         self.weight = self.weight * factor
         self._shift(factor, shift)
 
-    def settle(self, rows: int) -> None:
-        """Lay out weights and memory, once it is known how many rows come at a time."""
+    def laid(self) -> tuple[Tensor, Tensor | None]:
+        """Weight, (in, out), and bias in the order that values of images lie in."""
         weight, bias = self.weight, self.bias
         if len(self.shape) == 3:
             weight = _inner(weight, self.shape)
         if len(self.opened) == 3:
             weight = _inner(weight.t(), self.opened).t()
             bias = None if bias is None else _inner(bias[:, None], self.opened)[:, 0]
-        self._forth = weight.contiguous()
+        return weight, bias
+
+    def settle(self, rows: int) -> None:
+        """Lay out weights and memory, once it is known how many rows come at a time."""
+        weight, bias = self.laid()
+        # With few outputs a row's bits hang on its place unless they are a multiple of 4 (`layers.WIDE`).
+        self._more = -weight.shape[1] % 4 if min(weight.shape) < WIDE else 0
+        self._forth = F.pad(weight, (0, self._more)).contiguous()
         self._back = self._forth.t()
         self._bias = bias
-        self._made = weight.new_empty(rows, weight.shape[1])
+        self._made = weight.new_empty(rows, self._forth.shape[1])
         scratch = self.scratch or Scratch(len(weight))
         self._slope = scratch.rows(rows, len(weight), weight)
 
@@ -163,12 +179,15 @@ class Dense(Product):
         """One product."""
         if self._made is None or len(self._made) != len(x):
             self.settle(len(x))
-        made = torch.mm(_rows(x), self._forth, out=self._made)
-        return _images(made if self._bias is None else made.add_(self._bias), self.opened)
+        made = torch.mm(as_rows(x), self._forth, out=self._made)
+        made = made[:, : made.shape[1] - self._more] if self._more else made
+        return as_images(made if self._bias is None else made.add_(self._bias), self.opened)
 
     def product_back(self, slope: Tensor) -> Tensor:
         """One product."""
-        return _images(torch.mm(_rows(slope), self._back, out=self._slope), self.shape)
+        given = as_rows(slope)
+        given = F.pad(given, (0, self._more)) if self._more else given
+        return as_images(torch.mm(given, self._back, out=self._slope), self.shape)
 
 
 def _laid(x: Tensor) -> Tensor:
@@ -181,7 +200,7 @@ def _laid(x: Tensor) -> Tensor:
     return x.contiguous(memory_format=torch.channels_last).as_strided(x.shape, strides)
 
 
-def _images(rows: Tensor, shape: Shape) -> Tensor:
+def as_images(rows: Tensor, shape: Shape) -> Tensor:
     """Rows as images where they are some, channels innermost."""
     if len(shape) == 1:
         return rows
@@ -262,7 +281,8 @@ def spread(
     height, width = (
         (s - 1) * stride + k - 2 * p + r for s, k, p, r in zip(x.shape[2:], kernel, padding, rest, strict=True)
     )
-    values = x.permute(0, 2, 3, 1).reshape(-1, x.shape[1]) @ weight.flatten(1)
-    windows = values.view(len(x), -1, weight[0].numel()).transpose(1, 2)
+    flat = weight.flatten(1)
+    values = x.permute(0, 2, 3, 1).reshape(-1, x.shape[1]) @ F.pad(flat, (0, max(WIDE - flat.shape[1], 0)))
+    windows = values[:, : flat.shape[1]].view(len(x), -1, weight[0].numel()).transpose(1, 2)
     made = F.fold(windows, (height, width), (kernel[0], kernel[1]), padding=(padding[0], padding[1]), stride=stride)
     return made if bias is None else made.add_(bias)

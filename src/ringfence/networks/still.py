@@ -14,11 +14,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from .layers import DRAWING, Conv2d, ConvTranspose2d, Linear, Reshape
+from .layers import DRAWING, Conv2d, ConvTranspose2d, LeakyReLU, Linear, ReLU, Reshape
 from .normalisation import BatchNorm
 from .products import Convolution, Dense, Product, Scratch, Still, Transposed, in_place
+from .rows import Shape
 from .tables import Discriminator, Network
 
 
@@ -68,15 +69,13 @@ def chain(network: Network) -> Chain:
     """Links of a network of one member in evaluation mode."""
     links: list[Still] = []
     known = next(network.parameters(), torch.empty(0))
-    probe = torch.zeros(1, *network.shape, dtype=known.dtype, device=known.device)
     layers = [layer for layer in network.layers if not isinstance(layer, DRAWING)]
-    inputs = network.shape
+    inputs = after = network.shape
     for layer, following in zip(layers, [*layers, None][1:], strict=True):
-        before, probe = tuple(probe.shape[1:]), layer(probe)
-        after = tuple(probe.shape[1:])
+        before, after = after, _shape(layer, after, known)
         last = links[-1] if links else None
         open_end = last if isinstance(last, Product) and last.activation is None else None
-        if isinstance(layer, Reshape) and isinstance(following, Linear):
+        if isinstance(layer, Reshape) and isinstance(following, Linear) and len(inputs) in (1, 3):
             continue  # which takes images as they are
         if isinstance(layer, Linear):
             links.append(Dense(*_weight(layer), shape=inputs, opened=after))
@@ -102,6 +101,22 @@ def chain(network: Network) -> Chain:
     return Chain(links)
 
 
+def _shape(layer: nn.Module, shape: Shape, known: Tensor) -> Shape:
+    """What a layer makes of rows of a shape; of layers that are not known here a row shows it, of `known`'s numbers."""
+    if isinstance(layer, BatchNorm | LeakyReLU | ReLU | nn.Tanh | nn.Sigmoid):
+        return shape
+    if isinstance(layer, Linear):
+        return (layer.weight.shape[1],)
+    if isinstance(layer, ConvTranspose2d):
+        return (layer.weight.shape[2], *layer.size_out)
+    if isinstance(layer, Conv2d):
+        left, right, top, bottom = layer.padding
+        sides = (shape[1] + top + bottom, shape[2] + left + right)
+        places = ((s - k) // layer.stride + 1 for s, k in zip(sides, layer.weight.shape[3:], strict=True))
+        return (layer.weight.shape[1], *places)
+    return tuple(layer(torch.zeros(1, *shape, dtype=known.dtype, device=known.device)).shape[1:])
+
+
 def _affine(norm: BatchNorm) -> tuple[Tensor, Tensor]:
     """What normalisation by running statistics multiplies and adds, (channels,) both."""
     mean, variance = norm.get_buffer("running_mean")[0], norm.get_buffer("running_var")[0]
@@ -110,13 +125,14 @@ def _affine(norm: BatchNorm) -> tuple[Tensor, Tensor]:
     return factor, -mean * factor if norm.bias is None else norm.bias[0].detach() - mean * factor
 
 
-def _single(module: Any) -> bool:
+def single(module: Any) -> bool:
+    """Whether a network is in evaluation mode and of one member."""
     return not module.training and all(getattr(m, "members", 1) == 1 for m in module.modules())
 
 
 def still(network: Any) -> Still:
     """Hold a network still, (n, …) → (n, …)."""
-    if isinstance(network, Network) and _single(network):
+    if isinstance(network, Network) and single(network):
         return chain(network)
     return Traced(network)
 
@@ -172,4 +188,4 @@ class ChainJudge(StillJudge):
 def still_judge(judge: Any) -> StillJudge:
     """Hold a discriminator still."""
     plain = isinstance(judge, Discriminator) and len(judge.branches) == 1 and judge.minibatch is None
-    return ChainJudge(judge) if plain and _single(judge) else TracedJudge(judge)
+    return ChainJudge(judge) if plain and single(judge) else TracedJudge(judge)
