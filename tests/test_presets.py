@@ -11,7 +11,8 @@ from ringfence.detector import Detector
 from ringfence.exceptions import InvalidParameter
 from ringfence.game import Nets, stream
 from ringfence.networks import INITIALISERS, Maker, family_for
-from ringfence.networks.layers import Conv2d, ConvTranspose2d, Dropout, LeakyReLU, Linear
+from ringfence.networks.dropout import Dropout
+from ringfence.networks.layers import Conv2d, ConvTranspose2d, LeakyReLU, Linear
 from ringfence.networks.normalisation import BatchNorm
 
 WIDTHS = {"kdd99": (121,), "arrhythmia": (274,), "mnist": (1, 28, 28), "cifar10": (3, 32, 32)}

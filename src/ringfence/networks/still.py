@@ -16,7 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .layers import Conv2d, ConvTranspose2d, Dropout, Linear, Reshape
+from .dropout import Dropout
+from .layers import Conv2d, ConvTranspose2d, Linear, Reshape
 from .normalisation import BatchNorm
 from .products import Convolution, Dense, Product, Scratch, Still, Transposed, in_place
 from .tables import Discriminator, Network

@@ -35,7 +35,8 @@ from torch import Tensor, nn
 
 from ..exceptions import InvalidParameter, unknown_name
 from .axis import Initialiser
-from .layers import Conv2d, ConvTranspose2d, Dropout, LeakyReLU, Linear, MaxPool, ReLU, Reshape
+from .dropout import Dropout
+from .layers import Conv2d, ConvTranspose2d, LeakyReLU, Linear, MaxPool, ReLU, Reshape, leave
 from .minibatch import Minibatch
 from .normalisation import BatchNorm
 
@@ -179,7 +180,8 @@ def block(row: Row, shape: Shape, make: Maker) -> tuple[list[nn.Module], Shape]:
                 f"layer table: pool={row.pool}: allowed are 1 to {min(height, width)} here, the sides"
             )
         layers, after = [*layers, MaxPool(row.pool)], (channels, height // row.pool, width // row.pool)
-    layers += [Dropout(row.dropout)] if row.dropout else []
+    if row.dropout:
+        layers.append(Dropout(row.dropout, leave(layers[-1])))
     return layers, after
 
 
@@ -281,21 +283,39 @@ class Discriminator(nn.Module):
         """
         if not self.rowwise:
             return self(*real)[0], self(*fake)[0]
+        outs = [self._through(b, *pair) for b, pair in zip(self.branches, zip(real, fake, strict=True), strict=True)]
+        logit = self._judge(outs)[0]
         if self.members == 1:
-            found: tuple[Tensor, Tensor] = self(*map(torch.cat, zip(real, fake, strict=True)))[0].chunk(2)
-            return found
-        joined = [
-            torch.cat([a.view(self.members, -1, *a.shape[1:]) for a in pair], 1).flatten(0, 1)
-            for pair in zip(real, fake, strict=True)
-        ]
-        logits = self(*joined)[0].view(self.members, 2, -1)
+            one, two = logit.chunk(2)
+            return one, two
+        logits = logit.view(self.members, 2, -1)
         return logits[:, 0].flatten(), logits[:, 1].flatten()
+
+    def _through(self, branch: Any, real: Tensor, fake: Tensor) -> Tensor:
+        """A branch's outputs for real and fake arguments, laid together for each member.
+
+        Where only one of the two learns they pass the first layer apart: the other needs no slope there.
+        """
+        first = branch.layers[0] if real.requires_grad != fake.requires_grad and len(branch.layers) else None
+        if isinstance(first, Linear | Conv2d) and first.norm is None:
+            out: Tensor = branch.after(1, self._together(first.forward(real), first.forward(fake)))
+        else:
+            out = branch(self._together(real, fake))
+        return out
+
+    def _together(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Rows of both, (k·b, …) each, for each member: (k·2b, …)."""
+        if self.members == 1:
+            return torch.cat((real, fake))
+        return torch.cat([a.view(self.members, -1, *a.shape[1:]) for a in (real, fake)], 1).flatten(0, 1)
 
     def forward(self, *arguments: Tensor) -> tuple[Tensor, Tensor]:
         """Judge one pair, triple … of arguments a row."""
-        outs = [branch(a) for branch, a in zip(self.branches, arguments, strict=True)]
-        joined = outs[0] if len(outs) == 1 else JOINS[self.join][1](outs)
-        return self._logit(self.trunk(joined))
+        return self._judge([branch(a) for branch, a in zip(self.branches, arguments, strict=True)])
+
+    def _judge(self, outs: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Logit and features from what the branches gave."""
+        return self._logit(self.trunk(outs[0] if len(outs) == 1 else JOINS[self.join][1](outs)))
 
     def _logit(self, features: Tensor) -> tuple[Tensor, Tensor]:
         shown = features
