@@ -283,8 +283,7 @@ class Discriminator(nn.Module):
         """
         if not self.rowwise:
             return self(*real)[0], self(*fake)[0]
-        outs = [self._through(b, *pair) for b, pair in zip(self.branches, zip(real, fake, strict=True), strict=True)]
-        logit = self._judge(outs)[0]
+        logit = self(*zip(real, fake, strict=True))[0]
         if self.members == 1:
             one, two = logit.chunk(2)
             return one, two
@@ -309,13 +308,14 @@ class Discriminator(nn.Module):
             return torch.cat((real, fake))
         return torch.cat([a.view(self.members, -1, *a.shape[1:]) for a in (real, fake)], 1).flatten(0, 1)
 
-    def forward(self, *arguments: Tensor) -> tuple[Tensor, Tensor]:
-        """Judge one pair, triple … of arguments a row."""
-        return self._judge([branch(a) for branch, a in zip(self.branches, arguments, strict=True)])
-
-    def _judge(self, outs: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """Logit and features from what the branches gave."""
-        return self._logit(self.trunk(outs[0] if len(outs) == 1 else JOINS[self.join][1](outs)))
+    def forward(self, *arguments: Tensor | tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """Judge one pair, triple … of arguments a row; `both` gives real and fake ones in the place of each."""
+        outs = [
+            branch(a) if isinstance(a, Tensor) else self._through(branch, *a)
+            for branch, a in zip(self.branches, arguments, strict=True)
+        ]
+        joined = outs[0] if len(outs) == 1 else JOINS[self.join][1](outs)
+        return self._logit(self.trunk(joined))
 
     def _logit(self, features: Tensor) -> tuple[Tensor, Tensor]:
         shown = features
