@@ -100,9 +100,9 @@ class Watch:
 
     def _before(self, net: nn.Module, args: Any, kwargs: Any, *, name: str) -> None:
         self.count += 1
-        for tensor in tensors((args, kwargs)):
+        for argument in (*args, *kwargs.values()):
             # A latent vector that a search moves, or that a fit has drawn, has no origin but the prior.
-            sources = origins(tensor) or self.drawn
+            sources = origins(argument) or self.drawn
             self.edges += [(source, f"{name}#{self.count}") for source in sorted(sources)]
 
     def _after(self, net: nn.Module, args: Any, out: Any, *, name: str) -> None:

@@ -18,7 +18,7 @@ from ringfence.data import built_in
 from ringfence.detector import Detector
 from ringfence.game import Batch
 from ringfence.metrics import evaluate
-from ringfence.networks.layers import Dropout
+from ringfence.networks.dropout import Dropout
 from ringfence.networks.normalisation import BatchNorm
 from ringfence.protocol import Split, kdd99_halves, leave_one_out
 

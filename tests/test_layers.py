@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from ringfence.exceptions import InvalidParameter
 from ringfence.networks import Discriminator, Maker, Network, Row
 from ringfence.networks.axis import INITIALISERS, Initialiser, he, normal_001, normal_002, xavier
-from ringfence.networks.layers import Conv2d, ConvTranspose2d, Dropout, LeakyReLU, Linear, Products, ReLU, Reshape
+from ringfence.networks.dropout import Dropout, share_in_bits
+from ringfence.networks.layers import Conv2d, ConvTranspose2d, LeakyReLU, Linear, Products, ReLU, Reshape
 from ringfence.networks.normalisation import BatchNorm
 from ringfence.networks.operations import same_padding
 
@@ -139,10 +140,56 @@ def test_dropout_keeps_its_share_and_scales_the_rest() -> None:
     layer = Dropout(0.2)
     layer.rngs = rngs(1)
     out = layer(torch.ones(100, 100))
-    # What is kept is 1 / .8; of 10,000 values 2,000 ± 40 (one standard deviation) are dropped.
-    assert set(out.unique().tolist()) == {0.0, 1.25}
+    # 51 of 256 are dropped and what is kept is 256 / 205: of 10,000 values 1,992 ± 40 (one standard deviation).
+    assert out.unique().tolist() == pytest.approx([0.0, 256 / 205])
     assert abs((out == 0).sum().item() - 2000) < 200
     assert torch.equal(layer.eval()(torch.ones(3, 3)), torch.ones(3, 3))
+
+
+@pytest.mark.parametrize(
+    ("share", "bits", "dropped"),
+    [
+        (0.5, 8, 128),
+        (0.2, 8, 51),  # 51.2: .0008 less, a 256th of the share
+        (0.1, 8, 26),  # 25.6: .0016 more, less than a fiftieth
+        (0.03, 16, 1966),  # 7.68: 8 of 256 would be .0013 more, more than a fiftieth
+        (0.001, 16, 66),
+        (0.99, 16, 64881),  # 253.4 of 256 would leave .0117 instead of .01
+        (0.999999, 16, 65535),  # something is left
+    ],
+)
+def test_a_share_is_drawn_by_as_few_bits_as_come_close(share: float, bits: int, dropped: int) -> None:
+    assert share_in_bits(share) == (bits, dropped)
+
+
+@pytest.mark.parametrize("seeds", [(1,), SEEDS], ids=["one", "three"])
+@pytest.mark.parametrize("share", [0.5, 0.03])
+def test_dropout_draws_anew_at_each_pass_and_whatever_the_rows(seeds: tuple[int, ...], share: float) -> None:
+    layer, copied = Dropout(share), torch.ones(0)
+    layer.rngs = rngs(*seeds)
+    for count in (31, 31, 4):  # rows of 7 values, which don't end with 64 bits
+        made = layer(torch.ones(count * len(seeds), 7))
+        assert not torch.equal(made, copied)
+        copied = made
+    assert abs((layer(torch.ones(3000, 7)) == 0).float().mean().item() - share) < 0.02
+
+
+@pytest.mark.parametrize("act", ["leaky_relu", "relu"])
+def test_an_activation_left_to_dropout_is_what_both_do_one_after_the_other(act: str) -> None:
+    network = Network([Row("dense", 8, act=act, slope=0.3, dropout=0.4)], (5,), maker(1))
+    linear, activation, dropout = network.layers
+    alone, x = type(activation)(*([0.3] if act == "leaky_relu" else [])), rows(6, 5).requires_grad_()
+    apart = Dropout(0.4)
+    for one, made in ((dropout, network), (apart, lambda x: apart(alone(linear(x))))):
+        one.rngs = rngs(3)
+        out = made(x)
+        (found,) = torch.autograd.grad(out.square().sum(), x)
+        if one is dropout:
+            first = out, found
+    assert (first[0] == 0).any()
+    torch.testing.assert_close(first, (out, found))
+    # Where nothing is dropped the activation does its own.
+    torch.testing.assert_close(network.eval()(x), alone(linear(x)))
 
 
 def test_dropout_refuses_to_draw_outside_the_loop() -> None:
@@ -319,6 +366,22 @@ def test_judging_both_is_judging_each(norm: str, seeds: tuple[int, ...]) -> None
     one, two = judge.both(real, fake)
     torch.testing.assert_close(one, judge(*real)[0], rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(two, judge(*fake)[0], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("seeds", [(1,), SEEDS], ids=["one", "three"])
+@pytest.mark.parametrize("learned", [0, 1], ids=["real", "fake"])
+def test_slopes_of_both_are_those_of_each_where_one_of_the_two_learns(seeds: tuple[int, ...], learned: int) -> None:
+    joint = [Row("dense", 4, act="relu"), Row("dense", 1)]
+    judge = Discriminator([[Row("conv", 3)], [Row("dense", 2)]], joint, [(1, 6, 6), (4,)], maker(*seeds))
+    n = 4 * len(seeds)
+    pairs = [(rows(n, 1, 6, 6, seed=i), rows(n, 4, seed=i + 2)) for i in (0, 1)]
+    x = pairs[learned][0].requires_grad_()
+    moved = [x, *judge.parameters()]
+    one, two = judge.both(*pairs)
+    found = torch.autograd.grad((one - 2 * two).sum(), moved)
+    apart = torch.autograd.grad((judge(*pairs[0])[0] - 2 * judge(*pairs[1])[0]).sum(), moved)
+    torch.testing.assert_close(one, judge(*pairs[0])[0])
+    torch.testing.assert_close(found, apart)
 
 
 @pytest.mark.parametrize(

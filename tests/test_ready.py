@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ringfence import EGBAD
 from ringfence.networks import Discriminator, Network, Row, ready
-from ringfence.networks.layers import Dropout
+from ringfence.networks.dropout import Dropout
 from ringfence.networks.ready import ReadyDiscriminator, ReadyNetwork, kernels
 from test_methods import KINDS, SMALL, small
 from test_still import TABLES, drawn, maker

@@ -14,7 +14,8 @@ from ringfence.exceptions import InvalidParameter
 from ringfence.members import alone
 from ringfence.networks import Discriminator, Maker, Network, Row, settle
 from ringfence.networks.axis import INITIALISERS
-from ringfence.networks.layers import Linear, Noise
+from ringfence.networks.dropout import Noise
+from ringfence.networks.layers import Linear
 from ringfence.networks.normalisation import LayerNorm, WeightNorm
 from ringfence.networks.residual import MeanPool, Repeat
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ringfence.networks import INITIALISERS, Maker, Network, Row, family_for, still, still_judge
-from ringfence.networks.layers import Dropout
+from ringfence.networks.dropout import Dropout
 from ringfence.networks.normalisation import BatchNorm
 from ringfence.networks.still import Chain, ChainJudge, Traced, TracedJudge
 

@@ -16,7 +16,8 @@ from ringfence.exceptions import InvalidParameter, TrainingDiverged
 from ringfence.game import INIT, Batch, Game, Nets, Optim, Player, Stage, Statistic, stream
 from ringfence.losses import Wasserstein
 from ringfence.networks import INITIALISERS, Maker, family_for
-from ringfence.networks.layers import Dropout, Linear
+from ringfence.networks.dropout import Dropout
+from ringfence.networks.layers import Linear
 from ringfence.networks.normalisation import BatchNorm
 from ringfence.training import Run, play
 
@@ -297,6 +298,22 @@ def test_a_loss_may_use_a_weight_itself_beside_its_layer(through: bool) -> None:
     # Rows are 0 and 1: the slope by the weight is 2w + .5, that by the bias 1.
     torch.testing.assert_close(run.nets.a.weight, weight - 2 * weight - 0.5 * through)
     torch.testing.assert_close(run.nets.a.bias, bias - 1.0 * through)
+
+
+def test_what_stands_for_a_weight_learns_what_the_weight_would() -> None:
+    layer = Linear(1, 3, bias=False, init=INITIALISERS["normal_002"], rngs=[stream(0, INIT)])
+    last = Linear(3, 1, bias=True, init=INITIALISERS["normal_002"], rngs=[stream(1, INIT)])
+
+    def loss(nets: Any, batch: Batch) -> dict[str, Tensor]:
+        return {"a": (nets.b(nets.a(batch.x)) - 1).square().flatten()}
+
+    run = Run(game([Stage((Player(("a", "b"), loss, Optim("sgd", lr=1.0)),))], n=2), Nets({"a": layer, "b": last}))
+    first, second, bias = (p.detach().clone().requires_grad_() for p in run.nets.parameters())
+    value = (run.game.rows @ first[0].t() @ second[0].t() + bias - 1).square().mean()
+    slopes = torch.autograd.grad(value, (first, second, bias))
+    play(run)
+    for moved, start, slope in zip(run.nets.parameters(), (first, second, bias), slopes, strict=True):
+        torch.testing.assert_close(moved, start - slope)
 
 
 def test_a_copy_of_a_layer_that_was_lent_its_weights_uses_its_own() -> None:

@@ -17,7 +17,9 @@ from torch import Tensor, nn
 from .exceptions import TrainingDiverged
 from .game import DROPOUT, NOISE, ORDER, PRIORS, Batch, Game, Nets, Player, Stage, Statistic, stream
 from .members import alone, joined
-from .networks.layers import DRAWING, Linear, parts
+from .networks.axis import parts
+from .networks.dropout import DRAWING
+from .networks.layers import Linear
 from .networks.normalisation import TRACKING
 from .optimisers import Optimiser
 
@@ -36,7 +38,7 @@ class Seat:
     moves
         Updates of the optimiser so far, in a list that players who share it share too.
     lent
-        What stands for parameters while they learn, in the same memory (`Linear.lend`).
+        What stands for parameters while they learn, in the same memory: weights transposed (`Linear.lend`).
     """
 
     player: Player
@@ -50,6 +52,7 @@ class Seat:
         moved, lent = moved_by(self.player, self.nets), self.lent
         self._by = [*(lent.get(p, p) for p in moved), *(p for p in moved if p in lent)]
         self._behind = [at for at, p in enumerate(moved) if p in lent]
+        self._turned = [at for at in self._behind if lent[moved[at]].ndim == 2]
         learns = [(p, moving) for moving, net in children for p in net.parameters()]
         self._learns = [*learns, *((lent[p], moving) for p, moving in learns if p in lent)]
         self._modes = [(net, moving or self.player.others == "batch") for moving, net in children]
@@ -69,6 +72,9 @@ class Seat:
         """Slopes of the terms, weighted by `by`, for what the optimiser moves; None where no term reaches it."""
         found = torch.autograd.grad(terms, self._by, by, allow_unused=True)
         made: list[Tensor | None] = list(found[: len(found) - len(self._behind)])
+        for at in self._turned:
+            through = made[at]
+            made[at] = None if through is None else through.t()
         # A loss may use a parameter itself too, not through its layer.
         for at, own in zip(self._behind, found[len(made) :], strict=True):
             if own is not None:
@@ -187,7 +193,7 @@ class Run:
         lent = dict(pair for layer in self._linear for pair in layer.lend())
         for player in stage.players:
             other = seated.get(player.shares)
-            moved = [lent.get(p, p) for p in moved_by(player, self.nets)]
+            moved = [p.squeeze(0) if p in lent else p for p in moved_by(player, self.nets)]
             optimiser, moves = (other.optimiser, other.moves) if other else (player.optim.over(moved), [0])
             seat = Seat(player, self.nets, optimiser, moves, lent)
             self.seats.append(seat)

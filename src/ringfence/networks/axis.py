@@ -1,7 +1,7 @@
 """The member axis: how the weights of k networks side by side are drawn, and how their rows lie in a batch."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -81,3 +81,8 @@ def stacked(x: Tensor, members: int) -> Tensor:
     """(b, k·c, …) → (k·b, c, …): the inverse of :func:`beside`."""
     rows = x.view(x.shape[0], members, -1, *x.shape[2:]).transpose(0, 1)
     return rows.reshape(-1, *rows.shape[2:])
+
+
+def parts(made: Tensor) -> Iterable[Tensor]:
+    """What is drawn for each member, (k, …); one member's is the whole, as taking it out costs what drawing does."""
+    return made.unbind() if len(made) > 1 else (made,)

@@ -5,8 +5,7 @@ leading axis of length k; with k = 1 the layers cost what PyTorch's own cost. Ea
 and its dropout masks from its own generator, so that a member equals the single network of its seed.
 """
 
-import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -20,9 +19,10 @@ from .normalisation import Normaliser
 class Linear(nn.Module):
     """x ↦ xWᵀ + b for each member; weight (k, out, in), bias (k, out) or None.
 
-    `lent` are weight and bias of a single member without their first axis, (out, in) and (out,), in the same memory.
-    The training loop lends them and learns by their slopes: views would be further steps of the graph, a tenth of the
-    time of networks as small as those for tables. Copies of the layer have none.
+    `lent` are weight and bias of a single member without their first axis, transposed as its product takes them,
+    (in, out) and (out,), in the same memory. The training loop lends them and learns by their slopes: views would be
+    further steps of the graph, a tenth of the time of networks as small as those for tables. Copies of the layer have
+    none.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Linear(nn.Module):
         """Make what is lent, if this is a single member's own weight; yield each parameter and what stands for it."""
         if self.members > 1 or self.norm is not None:
             return
-        weight, bias = self.weight.detach().squeeze(0), None if self.bias is None else self.bias.detach().squeeze(0)
+        weight, bias = self.weight.detach()[0].t(), None if self.bias is None else self.bias.detach()[0]
         self.lent = weight, bias
         yield self.weight, weight
         if self.bias is not None and bias is not None:
@@ -58,7 +58,8 @@ class Linear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (k·b, in) to (k·b, out)."""
         if self.lent is not None:
-            return F.linear(x, *self.lent)
+            weight, bias = self.lent
+            return torch.mm(x, weight) if bias is None else torch.addmm(bias, x, weight)
         weight = self.weight if self.norm is None else self.norm(self.weight)
         return affine(x, weight, self.bias)
 
@@ -269,93 +270,42 @@ def laid(x: Tensor) -> Tensor:
     return x.contiguous(memory_format=torch.channels_last) if torch.is_autocast_enabled(x.device.type) else x
 
 
-def parts(made: Tensor) -> Iterable[Tensor]:
-    """What is drawn for each member, (k, …); one member's is the whole, as taking it out costs what drawing does."""
-    return made.unbind() if len(made) > 1 else (made,)
-
-
-LANE = 16
-"""Bits that decide whether one value is dropped."""
-
-
-def lanes(shape: Sequence[int], rngs: Sequence[torch.Generator]) -> Tensor:
-    """Whole numbers uniform on −2¹⁵ … 2¹⁵ − 1, (k·b, …), those of each member from its own generator.
-
-    They are drawn four at a time: a third of the cost of as many fractions.
-    """
-    count = math.prod(shape) // len(rngs)
-    drawn = torch.empty(len(rngs), -(-count * LANE // 64), dtype=torch.int64, device=rngs[0].device)
-    for member, rng in zip(parts(drawn), rngs, strict=True):
-        member.random_(-(2**63), None, generator=rng)
-    made = drawn.view(torch.int16)
-    return (made if made.shape[1] == count else made[:, :count]).reshape(shape)
-
-
-class Dropout(nn.Module):
-    """Sets a share of the inputs to zero while training and scales the rest by 1 / (1 − share).
-
-    The share is kept to 1 in 65,536.
-    Masks come from `rngs`, one generator a member, lent by the training loop; without them the layer refuses to train.
-    """
-
-    def __init__(self, share: float) -> None:
-        super().__init__()
-        self.share, self._least = share, round(share * 2**LANE) - 2 ** (LANE - 1)
-        self.rngs: Sequence[torch.Generator] | None = None
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Drop from (k·b, …) in training mode, the identity otherwise."""
-        if not self.training:
-            return x
-        if self.rngs is None:
-            raise RuntimeError("dropout draws only inside the training loop, which lends it its generators")
-        mask = torch.empty_like(x, requires_grad=False)
-        torch.ge(lanes(x.shape, self.rngs), self._least, out=mask)
-        return x * mask.mul_(1.0 / (1.0 - self.share))
-
-
-class Noise(nn.Module):
-    """Adds N(0, deviation²) while training; drawn from `rngs` as :class:`Dropout` does."""
-
-    def __init__(self, deviation: float) -> None:
-        super().__init__()
-        self.deviation = deviation
-        self.rngs: Sequence[torch.Generator] | None = None
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Disturb (k·b, …) in training mode, the identity otherwise."""
-        if not self.training:
-            return x
-        if self.rngs is None:
-            raise RuntimeError("noise draws only inside the training loop, which lends it its generators")
-        made = torch.empty(len(self.rngs), len(x) // len(self.rngs), *x.shape[1:], device=x.device)
-        for part, rng in zip(parts(made), self.rngs, strict=True):
-            part.normal_(0.0, self.deviation, generator=rng)
-        return x + made.flatten(0, 1)
-
-
-DRAWING = (Dropout, Noise)
-"""Layers that draw while they train, and are nothing otherwise."""
-
-
 class LeakyReLU(nn.Module):
-    """max(x, slope · x)."""
+    """max(x, slope · x); while training the identity where it is `left` to the dropout that follows."""
 
     def __init__(self, slope: float) -> None:
         super().__init__()
-        self.slope = slope
+        self.slope, self.left = slope, False
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply to every value, in place where no slope is asked for: the layer before made them for this one."""
+        if self.left and self.training:
+            return x
         return F.leaky_relu(x, self.slope, inplace=not torch.is_grad_enabled())
 
 
 class ReLU(nn.Module):
-    """max(x, 0)."""
+    """max(x, 0), left to dropout as `LeakyReLU` is."""
+
+    slope = 0.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left = False
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply to every value, in place as `LeakyReLU` does."""
+        if self.left and self.training:
+            return x
         return F.relu(x, inplace=not torch.is_grad_enabled())
+
+
+def leave(layer: nn.Module) -> float | None:
+    """Let the dropout behind a layer do what it does while training; return the slope, None for other layers."""
+    if not isinstance(layer, LeakyReLU | ReLU):
+        return None
+    layer.left = True
+    return layer.slope
 
 
 class Fresh(nn.Module):

@@ -8,7 +8,8 @@ from torch import nn
 
 from ..exceptions import InvalidParameter
 from .axis import INITIALISERS
-from .layers import Conv2d, ConvTranspose2d, Dropout, Fresh, Linear, MaxPool, Noise, Reshape
+from .dropout import Dropout, Noise
+from .layers import Conv2d, ConvTranspose2d, Fresh, Linear, MaxPool, Reshape, leave
 from .residual import residual
 from .rows import ACTIVATIONS, NORMS, WEIGHTLESS, Maker, Row, Shape
 
@@ -127,5 +128,6 @@ def block(row: Row, shape: Shape, make: Maker) -> tuple[list[nn.Module], Shape]:
                 f"layer table: pool={row.pool}: allowed are 1 to {min(height, width)} here, the sides"
             )
         layers, after = [*layers, MaxPool(row.pool)], (channels, height // row.pool, width // row.pool)
-    layers += [Dropout(row.dropout)] if row.dropout else []
+    if row.dropout:
+        layers.append(Dropout(row.dropout, leave(layers[-1])))
     return layers, after

@@ -3,12 +3,13 @@
 import math
 from collections.abc import Callable, Sequence
 from itertools import islice
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ..exceptions import InvalidParameter
-from .layers import Linear
+from .layers import Conv2d, Linear
 from .minibatch import Minibatch
 from .normalisation import BatchNorm
 from .operations import block
@@ -120,19 +121,37 @@ class Discriminator(nn.Module):
         """
         if not self.rowwise:
             return self(*real)[0], self(*fake)[0]
+        logit = self(*zip(real, fake, strict=True))[0]
         if self.members == 1:
-            found: tuple[Tensor, Tensor] = self(*map(torch.cat, zip(real, fake, strict=True)))[0].chunk(2)
-            return found
-        joined = [
-            torch.cat([a.view(self.members, -1, *a.shape[1:]) for a in pair], 1).flatten(0, 1)
-            for pair in zip(real, fake, strict=True)
-        ]
-        logits = self(*joined)[0].view(self.members, 2, -1)
+            one, two = logit.chunk(2)
+            return one, two
+        logits = logit.view(self.members, 2, -1)
         return logits[:, 0].flatten(), logits[:, 1].flatten()
 
-    def forward(self, *arguments: Tensor) -> tuple[Tensor, Tensor]:
-        """Judge one pair, triple … of arguments a row."""
-        outs = [branch(a) for branch, a in zip(self.branches, arguments, strict=True)]
+    def _through(self, branch: Any, real: Tensor, fake: Tensor) -> Tensor:
+        """A branch's outputs for real and fake arguments, laid together for each member.
+
+        Where only one of the two learns they pass the first layer apart: the other needs no slope there.
+        """
+        first = branch.layers[0] if real.requires_grad != fake.requires_grad and len(branch.layers) else None
+        if isinstance(first, Linear | Conv2d) and first.norm is None:
+            out: Tensor = branch.after(1, self._together(first.forward(real), first.forward(fake)))
+        else:
+            out = branch(self._together(real, fake))
+        return out
+
+    def _together(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Rows of both, (k·b, …) each, for each member: (k·2b, …)."""
+        if self.members == 1:
+            return torch.cat((real, fake))
+        return torch.cat([a.view(self.members, -1, *a.shape[1:]) for a in (real, fake)], 1).flatten(0, 1)
+
+    def forward(self, *arguments: Tensor | tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """Judge one pair, triple … of arguments a row; `both` gives real and fake ones in the place of each."""
+        outs = [
+            branch(a) if isinstance(a, Tensor) else self._through(branch, *a)
+            for branch, a in zip(self.branches, arguments, strict=True)
+        ]
         joined = outs[0] if len(outs) == 1 else JOINS[self.join][1](outs)
         return self._logit(self.trunk(joined))
 
