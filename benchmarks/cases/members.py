@@ -6,9 +6,10 @@ import torch
 
 from ringfence import EGBAD
 
-from .. import kdd99, textbook
+from .. import bare, kdd99, textbook
 from ..frame import Contest, Target, case
 from ..ours import trainer, uniform
+from ..shares import shares
 from .egbad_step import counted
 
 COUNTS = (1, 2, 4, 8, 16)
@@ -22,16 +23,29 @@ def side_by_side(batch: int, members: int, steps: int) -> Callable[[], float]:
 
 
 def ten(batch: int, steps: int) -> Contest:
-    """Ten members beside a textbook's training and beside our own of one model, step by step of one model."""
+    """Ten members beside a textbook's training and beside our own of one model, step by step of one model.
+
+    The bare products of a step are those of one model: what is left where everything else costs nothing.
+    """
     rows = torch.from_numpy(uniform(kdd99.ROWS, kdd99.COLUMNS))
     book = textbook.egbad(textbook.loaded(rows, batch), kdd99.LATENT, kdd99.networks())
+    products = bare.EgbadStep(kdd99.ENCODER, kdd99.GENERATOR, (kdd99.COLUMNS, kdd99.LATENT), kdd99.JOINT, batch)
+
+    def limit() -> float:
+        for _ in range(10 * steps):
+            products()
+        return 10 * steps
+
+    ours = side_by_side(batch, 10, steps)
     return Contest(
         {
-            "ten members": side_by_side(batch, 10, steps),
+            "ten members": ours,
             "textbook": counted(book, 5 * steps),
             "one member": side_by_side(batch, 1, 5 * steps),
+            "bare products": limit,
         },
         unit="step of one model",
+        facts=lambda: shares(ours),
     )
 
 
