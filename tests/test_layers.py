@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from ringfence.exceptions import InvalidParameter
 from ringfence.networks import Discriminator, Maker, Network, Row
 from ringfence.networks.axis import INITIALISERS, Initialiser, he, normal_001, normal_002, xavier
+from ringfence.networks.convolutions import Conv2d, ConvTranspose2d
 from ringfence.networks.dropout import Dropout, share_in_bits
-from ringfence.networks.layers import Conv2d, ConvTranspose2d, LeakyReLU, Linear, Products, ReLU, Reshape
+from ringfence.networks.layers import LeakyReLU, Linear, Products, ReLU, Reshape
 from ringfence.networks.normalisation import BatchNorm
 from ringfence.networks.operations import same_padding
 

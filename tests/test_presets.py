@@ -35,8 +35,9 @@ from ringfence.exceptions import InvalidParameter
 from ringfence.game import Batch, Nets, stream
 from ringfence.methods.mogaal import levels
 from ringfence.networks import INITIALISERS, Maker, family_for, turns
+from ringfence.networks.convolutions import Conv2d, ConvTranspose2d
 from ringfence.networks.dropout import Dropout, Noise
-from ringfence.networks.layers import Conv2d, ConvTranspose2d, LeakyReLU, Linear
+from ringfence.networks.layers import LeakyReLU, Linear
 from ringfence.networks.normalisation import BatchNorm
 
 TABLES = {"kdd99": (121,), "arrhythmia": (274,), **{name: (columns,) for name, (_, columns, _, _) in GAAL.items()}}

@@ -8,8 +8,9 @@ from torch import nn
 
 from ..exceptions import InvalidParameter
 from .axis import INITIALISERS
+from .convolutions import Conv2d, ConvTranspose2d
 from .dropout import Dropout, Noise
-from .layers import Conv2d, ConvTranspose2d, Fresh, Linear, MaxPool, Reshape, leave
+from .layers import Fresh, Linear, MaxPool, Reshape, leave
 from .residual import residual
 from .rows import ACTIVATIONS, NORMS, WEIGHTLESS, Maker, Row, Shape
 

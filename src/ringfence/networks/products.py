@@ -13,7 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .layers import WIDE, ConvTranspose2d, LeakyReLU, ReLU
+from .convolutions import ConvTranspose2d
+from .layers import WIDE, LeakyReLU, ReLU
 from .rows import Shape
 
 _aten = torch.ops.aten

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from ..exceptions import InvalidParameter
 from .axis import Initialiser
-from .layers import Conv2d, Fresh
+from .convolutions import Conv2d
+from .layers import Fresh
 from .rows import ACTIVATIONS, NORMS, Maker, Row, Shape
 
 

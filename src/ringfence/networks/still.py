@@ -16,8 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .convolutions import Conv2d, ConvTranspose2d
 from .dropout import DRAWING
-from .layers import Conv2d, ConvTranspose2d, LeakyReLU, Linear, ReLU, Reshape
+from .layers import LeakyReLU, Linear, ReLU, Reshape
 from .normalisation import BatchNorm
 from .products import Convolution, Dense, Product, Scratch, Still, Transposed, in_place
 from .rows import Shape

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from ..exceptions import InvalidParameter
-from .layers import Conv2d, Linear
+from .convolutions import Conv2d
+from .layers import Linear
 from .minibatch import Minibatch
 from .normalisation import BatchNorm
 from .operations import block
