@@ -62,13 +62,18 @@ def test_a_score_that_is_ended_leaves_nothing_half_written(tmp_path: Path) -> No
 
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="counts the processes of Linux")
-@pytest.mark.parametrize("group", [False, True])
-def test_a_benchmark_that_is_ended_ends_its_workers_and_says_what_it_kept(tmp_path: Path, group: bool) -> None:
+@pytest.mark.parametrize("how", ["alone", "group", "twice"])
+def test_a_benchmark_that_is_ended_ends_its_workers_and_says_what_it_kept(tmp_path: Path, how: str) -> None:
     words = "benchmark digits --method gan --case 3 --case 4 --epochs 50000 --workers 2 --no-baselines --out"
     with started(*words.split(), tmp_path / "r", apart=True) as process:
         waited(process, lambda: len(children(process.pid)) >= 4)  # the server, its tracker and two workers
         family = children(process.pid)
-        os.killpg(process.pid, signal.SIGTERM) if group else process.terminate()
+        if how != "group":
+            process.terminate()
+        if how == "twice":  # as `timeout` does: the process, and at once its group
+            time.sleep(0.001)
+        if how != "alone":
+            os.killpg(process.pid, signal.SIGTERM)
         _, err = process.communicate(timeout=60)
         assert process.returncode == 143, err
         assert err.splitlines()[-1] == (
@@ -119,3 +124,22 @@ def test_a_handler_of_somebody_else_stays() -> None:
     finally:
         signal.signal(signal.SIGTERM, before)
     assert heard == [signal.SIGTERM]
+
+
+def test_a_second_signal_some_time_after_the_first_ends_at_once() -> None:
+    child = """
+import signal, time
+from ringfence import ending
+ending.GRACE = 0.2
+try:
+    with ending.orderly():
+        signal.raise_signal(signal.SIGTERM)
+except ending.Terminated:
+    signal.raise_signal(signal.SIGTERM)  # the same one again
+    print("in order", flush=True)
+    time.sleep(0.3)
+    signal.raise_signal(signal.SIGTERM)
+    print("never said")
+"""
+    done = subprocess.run([sys.executable, "-c", child], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.returncode) == ("in order\n", -signal.SIGTERM), done.stderr

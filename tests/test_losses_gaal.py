@@ -13,6 +13,7 @@ from ringfence.exceptions import InvalidParameter
 from ringfence.game import Batch, Game, Nets, Stage
 from ringfence.methods.mogaal import levels
 from ringfence.networks import INITIALISERS, Generators, Maker, Row, turns
+from ringfence.networks.generators import most_turns
 from ringfence.training import Run, play
 
 
@@ -134,6 +135,12 @@ def test_generators_take_turns_by_falling_shares() -> None:
     # k = 3: 0 1 2, 0 1, 0, and again.
     assert turns(8, 3).tolist() == [0, 1, 2, 0, 1, 0, 0, 1]
     assert torch.bincount(turns(55, 10)).tolist() == [10, 9, 8, 7, 6, 5, 4, 3, 2, 1]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 10])
+def test_the_most_turns_are_those_of_the_first_generator(count: int) -> None:
+    for rows in range(1, 120):
+        assert most_turns(rows, count) == int(torch.bincount(turns(rows, count)).max())
 
 
 def test_terms_of_mo_gaal() -> None:

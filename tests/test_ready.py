@@ -177,3 +177,21 @@ def test_a_row_has_the_same_bits_at_every_place(inputs: int, kernel: bool, monke
                 assert bool((made == made[:1]).all()), (outputs, act)
                 begun = network.links[0].parted(x[:, :1].contiguous())(x[:, 1:].contiguous())
                 assert bool((begun == begun[:1]).all()), (outputs, act)
+
+
+@pytest.mark.parametrize("name", ["egbad", "dsebm", "gpnd", "adgan"])
+def test_scores_do_not_hang_on_torchs_defaults_or_on_inference_mode(name: str) -> None:
+    detector = small(name, "table").set_params(random_state=0).fit(KINDS["table"])
+    wanted = detector.anomaly_score(KINDS["table"][:6])
+    with torch.inference_mode():
+        np.testing.assert_array_equal(detector.anomaly_score(KINDS["table"][:6]), wanted)
+    torch.set_default_dtype(torch.float64)
+    kernels.cache_clear()
+    try:
+        found = detector.anomaly_score(KINDS["table"][:6])
+        fused = kernels() is not None
+    finally:
+        torch.set_default_dtype(torch.float32)
+    np.testing.assert_allclose(found, wanted, rtol=1e-5)
+    kernels.cache_clear()
+    assert fused == (kernels() is not None)

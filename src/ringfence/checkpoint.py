@@ -31,6 +31,10 @@ SHARE = 20.0
 FREE = ("verbose",)
 
 
+STREAMS = 2
+"""Counted up whenever the same random numbers come to mean something else in training (2: dropout draws 8 bits)."""
+
+
 @dataclass(frozen=True)
 class Kept:
     """A run as found on disk."""
@@ -48,8 +52,8 @@ class Keeper:
     folder
         Replaced as a whole each time, by renaming.
     digest
-        Of method, hyperparameters, version, rows and number of torch's threads (another number rounds otherwise, and
-        the resumed run would end with other bits): a run of anything else is refused.
+        Of method, hyperparameters, version, `STREAMS`, rows and number of torch's threads (another number rounds
+        otherwise, and the resumed run would end with other bits): a run of anything else is refused.
     """
 
     folder: Path
@@ -59,7 +63,7 @@ class Keeper:
     def of(cls, folder: str | Path, detector: "Detector", rows: Any, sides: Sequence[Any] = ()) -> "Keeper":
         """Keep the fit of this detector on these rows, split as `sides` say."""
         params = {k: v for k, v in plain(detector).items() if k not in FREE}
-        place = [__version__, torch.get_num_threads(), str(detector._device)]
+        place = [__version__, STREAMS, torch.get_num_threads(), str(detector._device)]
         text = json.dumps([type(detector).name, params, *place], sort_keys=True)
         digest = hashlib.sha256(text.encode())
         for part in (rows, *sides):

@@ -13,7 +13,12 @@ from .progress import Bar
 
 
 def in_chunks(
-    rows: Tensor, size: int, fn: Callable[[Tensor], dict[str, Tensor]], device: torch.device, bar: Bar
+    rows: Tensor,
+    size: int,
+    fn: Callable[[Tensor], dict[str, Tensor]],
+    device: torch.device,
+    bar: Bar,
+    dtype: torch.dtype | None = None,
 ) -> dict[str, Tensor]:
     """Apply `fn` to chunks of exactly `size` rows, the last one padded, and join what it returns.
 
@@ -25,19 +30,21 @@ def in_chunks(
         (size, …) on `device` → values by name, (size, …) each.
     bar
         Moved on by one for each chunk.
+    dtype
+        That `fn` is given rows in; None leaves them as they are.
 
     Returns
     -------
     By name (n, …) on the CPU; memory beyond input and output is that of one chunk.
     """
     out: dict[str, Tensor] = {}
-    with torch.no_grad():
+    with torch.inference_mode(False), torch.no_grad():  # some scores need slopes on the way
         for start in range(0, len(rows), size):
             chunk = rows[start : start + size]
             missing = size - len(chunk)
             if missing:
                 chunk = torch.cat([chunk, chunk[-1:].expand(missing, *chunk.shape[1:])])
-            for key, value in fn(chunk.to(device)).items():
+            for key, value in fn(chunk.to(device, dtype)).items():
                 if key not in out:
                     out[key] = torch.empty(len(rows), *value.shape[1:], dtype=value.dtype)
                 out[key][start : start + size] = value[: size - missing].cpu()

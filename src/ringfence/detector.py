@@ -551,7 +551,8 @@ class Detector(Generative, Signed):
         for member in self.members_:
             member.nets.to(self._device)
         with steps_bar(math.ceil(len(rows) / self._chunk), "scoring", show=bool(self.verbose)) as bar:
-            return in_chunks(rows, self._chunk, fn, self._device, bar)
+            dtype = next(self.members_[0].nets.parameters()).dtype  # not torch's default, which may be another by now
+            return in_chunks(rows, self._chunk, fn, self._device, bar, dtype)
 
     # ---- keeping and presets ------------------------------------------------------------------------------------
 

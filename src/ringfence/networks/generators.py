@@ -1,5 +1,6 @@
 """Several generators as one network: they lie side by side on the layers' member axis and share the rows."""
 
+import itertools
 from dataclasses import replace
 
 import torch
@@ -19,6 +20,14 @@ def turns(rows: int, count: int, device: torch.device | str = "cpu") -> Tensor:
     """
     cycle = torch.cat([torch.arange(count - short, device=device) for short in range(count)])
     return cycle.repeat(-(-rows // len(cycle)))[:rows]
+
+
+def most_turns(rows: int, count: int) -> int:
+    """How many of so many rows generator 0 makes, who has the most turns."""
+    whole, rest = divmod(rows, count * (count + 1) // 2)
+    # Its turns begin the runs 0 … count − 1, 0 … count − 2, and so on.
+    starts = itertools.accumulate(range(count, 1, -1), initial=0)
+    return whole * count + sum(start < rest for start in starts)
 
 
 class Generators(nn.Module):
@@ -47,7 +56,7 @@ class Generators(nn.Module):
         turn = turns(rows, self.count, z.device)
         # The how-manieth row of its generator each row is.
         place = (turn[:, None] == torch.arange(self.count, device=z.device)).cumsum(0)[at, turn] - 1
-        most = max(int(place.max()) + 1, LEAST)
+        most = max(most_turns(rows, self.count), LEAST)  # in Python: nobody waits for a GPU to say it
         given = torch.arange(most, device=z.device).remainder(rows).repeat(self.count, 1)
         given[turn, place] = at
         noise = z.view(self.members, rows, -1)[:, given.flatten()].flatten(0, 1)

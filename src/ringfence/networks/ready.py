@@ -38,7 +38,7 @@ def kernels() -> tuple[Callable[..., Tensor], Callable[..., Tensor]] | None:
     try:
         found = torch.ops.mkldnn._linear_pointwise
         with torch.no_grad():
-            one = torch.ones(1, 1)
+            one = torch.ones(1, 1, dtype=torch.float32, device="cpu")  # whatever is the default just now
             made = found.default(-one, one, None, "leaky_relu", [0.5], ""), found.binary(one, one, one, None, "add")
     except (AttributeError, RuntimeError):
         return None
