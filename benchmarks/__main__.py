@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ringfence.benchmark.execute import checkout, versions
+from ringfence.exceptions import RingfenceError
 
 from . import cases  # noqa: F401  (registers them)
 from .frame import CASES, Case, measure
@@ -93,12 +94,16 @@ def main() -> None:
         return
     if options.rounds < 1 or min(options.threads) < 1:
         parser.error("--rounds and --threads are at least 1")
-    made = []
+    made, failed = [], []
     for case in chosen(options.case):
         for threads in (t for t in options.threads if t in case.threads):
             print(f"{case.name}, {threads} thread(s) …", file=sys.stderr, flush=True)
             before, at = os.getloadavg(), datetime.now(UTC).isoformat(timespec="seconds")
-            figures = measure(case, options.rounds, threads)
+            try:
+                figures = measure(case, options.rounds, threads)
+            except RingfenceError as error:  # a data folder that nobody named: others need none
+                failed.append(f"{case.name}: {error}")
+                continue
             record = {
                 "case": case.name, "title": case.title, "threads": threads, **figures,
                 "command": "scripts/bench " + " ".join(sys.argv[1:]), "commit": checkout(), "versions": installed(),
@@ -108,6 +113,8 @@ def main() -> None:
             if options.out:
                 keep(options.out, record)
     print(table(made))
+    if failed:
+        raise SystemExit("\n".join(failed))
 
 
 if __name__ == "__main__":

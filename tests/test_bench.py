@@ -1,6 +1,8 @@
 """The frame of `scripts/bench`: what is divided by what, what is kept, and when a target is met."""
 
 import json
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,8 @@ import pytest
 from benchmarks import __main__ as command
 from benchmarks import frame, judging
 from benchmarks.frame import Case, Contest, Fact, Target
+
+from ringfence import InvalidData
 
 
 @pytest.fixture
@@ -89,3 +93,17 @@ def test_cases_are_chosen_by_how_they_begin() -> None:
     assert len(command.chosen([])) == len(frame.CASES)
     with pytest.raises(SystemExit, match=r"no case begins with 'egbat'; there are .*egbad-step-50"):
         command.chosen(["egbat"])
+
+
+def test_a_case_without_its_data_leaves_the_others_their_records(
+    clock: dict[str, float], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def missing() -> Contest:
+        raise InvalidData("no data folder is named")
+
+    cases = {"b": a_case(missing), "a": a_case(lambda: contest(clock))}
+    monkeypatch.setattr(command, "chosen", lambda names: [replace(c, name=name) for name, c in cases.items()])
+    monkeypatch.setattr(sys, "argv", ["bench", "--threads", "1", "--rounds", "1", "--out", str(tmp_path / "r.jsonl")])
+    with pytest.raises(SystemExit, match="b: no data folder is named"):
+        command.main()
+    assert [json.loads(line)["case"] for line in (tmp_path / "r.jsonl").read_text().splitlines()] == ["a"]

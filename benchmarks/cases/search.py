@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from ringfence import AnoGAN
 from ringfence.game import Nets
 from ringfence.inversion import search, slots_for
-from ringfence.networks import Network, layers, normalisation
+from ringfence.networks import Network, convolutions, layers, normalisation
 from ringfence.preprocess import Preprocess
 
 from .. import bare, textbook
@@ -34,9 +34,9 @@ def plain(network: Network) -> nn.Sequential:
         like: Any = layer
         if isinstance(layer, layers.Linear):
             like = nn.Linear(layer.weight.shape[2], layer.weight.shape[1])
-        elif isinstance(layer, layers.Conv2d):
+        elif isinstance(layer, convolutions.Conv2d):
             like = nn.Conv2d(layer.weight.shape[2], layer.weight.shape[1], 4, layer.stride, layer.padding[0])
-        elif isinstance(layer, layers.ConvTranspose2d):
+        elif isinstance(layer, convolutions.ConvTranspose2d):
             like = nn.ConvTranspose2d(layer.weight.shape[1], layer.weight.shape[2], 4, layer.stride, layer.padding[0])
         elif isinstance(layer, normalisation.BatchNorm):
             kind = nn.BatchNorm1d if layer is network.layers[1] or layer is network.layers[-2] else nn.BatchNorm2d
