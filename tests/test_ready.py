@@ -1,7 +1,6 @@
 """Networks made ready to score: what they make is what the networks make, faster, and nothing else changes."""
 
 import copy
-import sys
 from typing import Any
 
 import numpy as np
@@ -10,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from ringfence import EGBAD
-from ringfence.networks import Discriminator, Network, Row, ready
+from ringfence.networks import Discriminator, Network, Row, onednn, ready
 from ringfence.networks.dropout import Dropout
-from ringfence.networks.ready import ReadyDiscriminator, ReadyNetwork, kernels
+from ringfence.networks.ready import ReadyDiscriminator, ReadyNetwork
 from test_methods import KINDS, SMALL, small
 from test_still import TABLES, drawn, maker
 from test_still import ready as settled
@@ -28,7 +27,7 @@ def apart(found: Tensor, wanted: Tensor) -> float:
 
 def kernelless(monkeypatch: pytest.MonkeyPatch) -> None:
     """A PyTorch whose oneDNN has no dense layers."""
-    monkeypatch.setattr(sys.modules[ReadyNetwork.__module__], "kernels", lambda: None)
+    monkeypatch.setattr(onednn, "kernels", lambda: None)
 
 
 @pytest.mark.parametrize("kernel", [True, False])
@@ -106,7 +105,7 @@ def test_a_row_has_the_same_bits_anywhere_in_a_chunk_and_in_any_company() -> Non
     rows = np.random.default_rng(0).normal(size=(1_100, 50))
     detector = EGBAD(epochs=1, random_state=0).fit(rows)
     scores, order = detector.anomaly_score(rows), np.random.default_rng(1).permutation(len(rows))
-    assert kernels() is None or type(ready(detector.nets_).encoder) is ReadyNetwork
+    assert onednn.kernels() is None or type(ready(detector.nets_).encoder) is ReadyNetwork
     assert (detector.anomaly_score(rows[order]) == scores[order]).all()
     for at in (0, 511, 512, 1_099):
         assert detector.anomaly_score(rows[at : at + 1])[0] == scores[at]
@@ -186,12 +185,12 @@ def test_scores_do_not_hang_on_torchs_defaults_or_on_inference_mode(name: str) -
     with torch.inference_mode():
         np.testing.assert_array_equal(detector.anomaly_score(KINDS["table"][:6]), wanted)
     torch.set_default_dtype(torch.float64)
-    kernels.cache_clear()
+    onednn.kernels.cache_clear()
     try:
         found = detector.anomaly_score(KINDS["table"][:6])
-        fused = kernels() is not None
+        fused = onednn.kernels() is not None
     finally:
         torch.set_default_dtype(torch.float32)
     np.testing.assert_allclose(found, wanted, rtol=1e-5)
-    kernels.cache_clear()
-    assert fused == (kernels() is not None)
+    onednn.kernels.cache_clear()
+    assert fused == (onednn.kernels() is not None)

@@ -163,8 +163,8 @@ def test_a_discriminator_held_still_judges_the_same(
         torch.testing.assert_close(held.back(None, along.clone()), alone, **CLOSE[dtype])
 
 
-PLACES = 64
-WIDTHS = (1, 2, 3, 5, 6, 8, 9, 11, 12, 13, 25, 37, 64, 121)
+PLACES = 128
+WIDTHS = (1, 2, 3, 5, 6, 8, 9, 11, 12, 13, 25, 37, 64, 121, 274)
 
 
 @pytest.mark.parametrize("inputs", WIDTHS)

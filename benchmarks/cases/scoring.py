@@ -14,7 +14,7 @@ from ringfence.data import built_in
 from ringfence.data.folder import data_folder
 from ringfence.export import to_onnx
 from ringfence.networks import ready
-from ringfence.networks.ready import NOTHING, kernels
+from ringfence.networks.onednn import NOTHING, kernels
 
 from .. import kdd99
 from ..bare import Dense

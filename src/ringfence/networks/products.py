@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from . import onednn
 from .convolutions import ConvTranspose2d
 from .layers import WIDE, LeakyReLU, ReLU
 from .rows import Shape
@@ -81,6 +82,8 @@ class Product(Still, ABC):
 
     bias: Tensor | None
     activation: Activation | None = None
+    activated = False
+    """Whether `product` applies the activation too."""
 
     @abstractmethod
     def scale(self, factor: Tensor, shift: Tensor) -> None:
@@ -97,7 +100,7 @@ class Product(Still, ABC):
     def forward(self, x: Tensor) -> Tensor:
         """Product, then activation."""
         self._out = self.product(x)
-        if self.activation:
+        if self.activation and not self.activated:
             self.activation.apply(self._out)
         return self._out
 
@@ -137,7 +140,8 @@ class Scratch:
 class Dense(Product):
     """A dense layer; rows or images may go in, and come out.
 
-    What comes out is kept for the way back; slopes are not, and lie in scratch memory if there is some.
+    What comes out is kept for the way back; slopes are not, and lie in scratch memory if there is some. Where oneDNN's
+    kernels are worth it they do the work, and memory is theirs.
     """
 
     scratch: Scratch | None = None
@@ -167,6 +171,13 @@ class Dense(Product):
     def settle(self, rows: int) -> None:
         """Lay out weights and memory, once it is known how many rows come at a time."""
         weight, bias = self.laid()
+        self._quick = onednn.worth(rows, weight)
+        fused = self.activation.fused if self.activation and self._quick else None
+        self.activated, self._fused = fused is not None, fused or onednn.NOTHING
+        if self._quick:
+            self._forth, self._back, self._bias = weight.t().contiguous(), weight.contiguous(), bias
+            self._made = weight.new_empty(rows, 0)
+            return
         # With few outputs a row's bits hang on its place unless they are a multiple of 4 (`layers.WIDE`).
         self._more = -weight.shape[1] % 4 if min(weight.shape) < WIDE else 0
         self._forth = F.pad(weight, (0, self._more)).contiguous()
@@ -180,6 +191,8 @@ class Dense(Product):
         """One product."""
         if self._made is None or len(self._made) != len(x):
             self.settle(len(x))
+        if self._quick:
+            return as_images(onednn.linear(as_rows(x), self._forth, self._bias, self._fused), self.opened)
         made = torch.mm(as_rows(x), self._forth, out=self._made)
         made = made[:, : made.shape[1] - self._more] if self._more else made
         return as_images(made if self._bias is None else made.add_(self._bias), self.opened)
@@ -187,6 +200,8 @@ class Dense(Product):
     def product_back(self, slope: Tensor) -> Tensor:
         """One product."""
         given = as_rows(slope)
+        if self._quick:
+            return as_images(onednn.linear(given, self._back, None), self.shape)
         given = F.pad(given, (0, self._more)) if self._more else given
         return as_images(torch.mm(given, self._back, out=self._slope), self.shape)
 

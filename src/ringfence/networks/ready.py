@@ -9,46 +9,19 @@ than float32 or not on a CPU, and every pass that gradients are asked of.
 
 import copy
 from collections.abc import Callable, Sequence
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from . import onednn
 from .layers import WIDE, steady
 from .products import Dense, Product, Still, as_images, as_rows
 from .still import Traced, chain, single
 from .tables import Discriminator, Network
 
 Link = Callable[[Tensor], Tensor]
-
-ENOUGH = 2**20
-"""Products of two numbers that a layer must have for oneDNN: a call of it costs as much as half of them take."""
-
-NOTHING: tuple[str, tuple[float, ...]] = ("none", ())
-"""The activation of a kernel that applies none."""
-
-
-@cache
-def kernels() -> tuple[Callable[..., Tensor], Callable[..., Tensor]] | None:
-    """Dense layers of oneDNN, with an activation and with something to add; None where this PyTorch has none.
-
-    They are no public part of it: they are taken where they do what is expected of them.
-    """
-    try:
-        found = torch.ops.mkldnn._linear_pointwise
-        with torch.no_grad():
-            one = torch.ones(1, 1, dtype=torch.float32, device="cpu")  # whatever is the default just now
-            made = found.default(-one, one, None, "leaky_relu", [0.5], ""), found.binary(one, one, one, None, "add")
-    except (AttributeError, RuntimeError):
-        return None
-    return (found.default, found.binary) if [float(m) for m in made] == [-0.5, 2.0] else None
-
-
-def _linear(x: Tensor, weight: Tensor, bias: Tensor | None, fused: tuple[str, tuple[float, ...]]) -> Tensor | None:
-    """A dense layer and its activation by oneDNN, None where that is not there or not worth its call."""
-    found = kernels() if len(x) * weight.numel() >= ENOUGH else None
-    return None if found is None else found[0](x, weight, bias, *fused, "")
 
 
 class Fused:
@@ -57,16 +30,16 @@ class Fused:
     def __init__(self, link: Dense) -> None:
         weight, self.bias = link.laid()
         self.weight, self.activation, self.opened = weight.t().contiguous(), link.activation, link.opened
-        self._fused = (self.activation.fused if self.activation else None) or NOTHING
+        self._fused = (self.activation.fused if self.activation else None) or onednn.NOTHING
         self._halves: tuple[Tensor, Tensor] | None = None
 
     def __call__(self, x: Tensor) -> Tensor:
         """Product, bias and activation."""
         x = as_rows(x)
-        made = _linear(x, self.weight, self.bias, self._fused)
-        if made is None:
+        if not onednn.worth(len(x), self.weight):
             return self._ended(steady(x, self.weight, self.bias))
-        return self._ended(made) if self._fused is NOTHING else as_images(made, self.opened)
+        made = onednn.linear(x, self.weight, self.bias, self._fused)
+        return self._ended(made) if self._fused is onednn.NOTHING else as_images(made, self.opened)
 
     def _ended(self, made: Tensor) -> Tensor:
         if self.activation:
@@ -79,14 +52,13 @@ class Fused:
         if self._halves is None or self._halves[0].shape[1] != first:
             self._halves = self.weight[:, :first].contiguous(), self.weight[:, first:].contiguous()
         weight, others = self._halves
-        made = _linear(last, others, self.bias, NOTHING)
-        given = steady(last, others, self.bias) if made is None else made
-        found = kernels() if len(last) * weight.numel() >= ENOUGH else None
-        if found is None and len(weight) < WIDE:
+        quick = onednn.worth(len(last), others)
+        given = onednn.linear(last, others, self.bias) if quick else steady(last, others, self.bias)
+        if onednn.worth(len(last), weight):
+            return lambda x: self._ended(onednn.added(x, given, weight))
+        if len(weight) < WIDE:
             return lambda x: self._ended(given + steady(x, weight, None))
-        if found is None:
-            return lambda x: self._ended(torch.addmm(given, x, weight.t()))
-        return lambda x: self._ended(found[1](x, given, weight, None, "add"))
+        return lambda x: self._ended(torch.addmm(given, x, weight.t()))
 
 
 class Plain:
