@@ -232,13 +232,37 @@ def test_no_other_figure_stands_in_the_readme() -> None:
     assert len(re.findall(r"(?<![\d.v])\.\d{3}\b", (ROOT / "README.md").read_text())) == 3 * 4 + 3 + 5
 
 
-def measured() -> tuple[dict[str, Any], dict[str, Any]]:
+def measured(name: str = "results.jsonl") -> tuple[dict[str, Any], dict[str, Any]]:
     """Records of speed on one thread by case, and their ratios of CPU time by who is divided by whom."""
-    lines = (ROOT / "records" / "bench" / "results.jsonl").read_text().splitlines()
+    lines = (ROOT / "records" / "bench" / name).read_text().splitlines()
     records = {record["case"]: record for record in map(json.loads, lines) if record["threads"] == 1}
     return records, {
         name: {(r["of"], r["against"]): r["cpu"][0] for r in record["ratios"]} for name, record in records.items()
     }
+
+
+def test_the_figures_of_large_files_and_of_the_earlier_processor_are_those_of_the_records() -> None:
+    records, ratios = measured()
+    text = " ".join((ROOT / "docs" / "speed.md").read_text().split())
+    facts = records["parquet"]["facts"]
+    seconds, taken = (facts[f"{what} 20 million rows{end}"] for what, end in (
+        ("CPU seconds of", ""), ("MiB above the import that", " take"),
+    ))  # fmt: skip
+    assert f"{seconds:.0f} s of CPU time and with {taken:.0f} MiB above what the import takes" in text
+    assert f"take {ratios['parquet']['from Parquet', 'in memory']:.2f} times as long as from memory" in text
+    assert facts["the same rows have the same scores"] is True
+    earlier = measured("xeon.jsonl")[1]
+    assert f"took {earlier['egbad-step-256']['ours', 'products']:.2f} times its products" in text
+    assert f"it took {earlier['scoring']['ours', 'bare products']:.2f} times MKL's products" in text
+    both = [f"{earlier[f'members-{batch}']['ten members', 'textbook']:.2f}" for batch in (50, 256)]
+    assert f"on the Xeon they were {both[0]} and {both[1]}" in text
+    assert f"took {both[0]} and {both[1]} (`records/bench/xeon.jsonl`)" in " ".join(
+        (ROOT / "docs" / "guides" / "members.md").read_text().split()
+    )
+    for batch in (50, 256):
+        ten = ratios[f"members-{batch}"]
+        bare = ten["ten members", "textbook"] / ten["ten members", "bare products"]
+        assert re.search(rf"{bare:.2f} (of a textbook's step )?at (batch )?{batch}", text)
 
 
 def test_the_figures_of_training_steps_are_those_of_the_records() -> None:
