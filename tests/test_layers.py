@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ringfence.exceptions import InvalidParameter
-from ringfence.networks import Discriminator, Maker, Network, Row
+from ringfence.networks import Discriminator, Maker, Network, Row, onednn
 from ringfence.networks.axis import INITIALISERS, Initialiser, he, normal_001, normal_002, xavier
 from ringfence.networks.convolutions import Conv2d, ConvTranspose2d
 from ringfence.networks.dropout import Dropout, share_in_bits
@@ -82,6 +82,40 @@ def test_products_of_members_have_slopes_and_slopes_of_slopes(bias: bool) -> Non
     assert torch.autograd.gradgradcheck(products, given)
     slopes = torch.autograd.grad(products(*given).sum(), given)
     assert all(slope.is_contiguous() for slope in slopes[:2])
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("kernels", ["oneDNN's", "PyTorch's"])
+def test_large_products_of_members_are_those_of_each_alone(
+    bias: bool, kernels: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if kernels == "PyTorch's":
+        monkeypatch.setattr(onednn, "kernels", lambda: None)
+    shapes = [(2, 130, 128), (2, 96, 128), *([(2, 96)] if bias else [])]
+    assert onednn.worth(130, torch.empty(96, 128)) == (onednn.kernels() is not None)
+    given = [rows(*shape, seed=at).requires_grad_() for at, shape in enumerate(shapes)]
+    made: Tensor = Products.apply(*given, *([] if bias else [None]))  # type: ignore[no-untyped-call]
+    exact = [t.detach().double().requires_grad_() for t in given]
+    apart = [F.linear(*(t[member] for t in exact)) for member in range(2)]
+    those = torch.stack(apart)
+    torch.testing.assert_close(made, those.float(), rtol=1e-5, atol=1e-4)
+    slopes = torch.autograd.grad(made.pow(2).sum(), given, retain_graph=True)
+    for slope, that in zip(slopes, torch.autograd.grad(those.pow(2).sum(), exact, retain_graph=True), strict=True):
+        torch.testing.assert_close(slope, that.float(), rtol=1e-4, atol=1e-5 * float(that.abs().max()))
+
+    def penalised(out: Tensor, given: list[Tensor]) -> Tensor:
+        by_rows = torch.autograd.grad(out.pow(3).sum(), given[0], create_graph=True)[0]
+        return torch.autograd.grad(by_rows.pow(2).sum(), given[1])[0]
+
+    that = penalised(those, exact)
+    torch.testing.assert_close(penalised(made, given), that.float(), rtol=1e-4, atol=1e-5 * float(that.abs().max()))
+
+
+def test_large_products_of_members_are_in_bfloat16_where_that_is_asked_for() -> None:
+    x, weight = rows(2, 130, 128), rows(2, 96, 128, seed=1)
+    with torch.autocast("cpu", torch.bfloat16):
+        made: Tensor = Products.apply(x, weight, None)  # type: ignore[no-untyped-call]
+    assert made.dtype is torch.bfloat16
 
 
 @pytest.mark.parametrize("shape", [(5,), (5, 4, 3)], ids=["rows", "images"])

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from . import onednn
 from .axis import Initialiser, drawn
 from .normalisation import Normaliser
 
@@ -79,6 +80,9 @@ class Linear(nn.Module):
 class Products(torch.autograd.Function):
     """X Wᵀ + b for each member: rows (k, b, in), weights (k, out, in) and biases (k, out) or None → (k, b, out).
 
+    Where layers are large enough each member's product is one of oneDNN: on some processors MKL's batches of products
+    take twice as long.
+
     Its slopes by the weights lie in memory as the weights do. Those of PyTorch's product with a transposed matrix are
     transposed too, and an optimiser would copy them: a tenth of a layer's time.
     """
@@ -87,6 +91,8 @@ class Products(torch.autograd.Function):
     def forward(ctx: Any, rows: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """The products."""
         ctx.save_for_backward(rows, weight)
+        if not torch.is_autocast_enabled("cpu") and onednn.worth(rows.shape[1], weight[0]):
+            return onednn.each(rows, weight, bias)
         made = torch.bmm(rows, weight.transpose(1, 2))
         return made if bias is None else made.add_(bias[:, None])
 
@@ -95,8 +101,11 @@ class Products(torch.autograd.Function):
         """Slopes by rows, weights and biases, which have slopes themselves."""
         rows, weight = (t.to(slope.dtype) for t in ctx.saved_tensors)
         by_rows, by_weight, by_bias = ctx.needs_input_grad
+        # oneDNN's have no slopes themselves.
+        quick = by_rows and not torch.is_grad_enabled() and onednn.worth(slope.shape[1], weight[0])
+        below = onednn.each(slope, weight.transpose(1, 2), None) if quick else None
         return (
-            torch.bmm(slope, weight) if by_rows else None,
+            torch.bmm(slope, weight) if by_rows and below is None else below,
             torch.bmm(slope.transpose(1, 2), rows) if by_weight else None,
             slope.sum(1) if by_bias else None,
         )

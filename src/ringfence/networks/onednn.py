@@ -51,3 +51,9 @@ def added(x: Tensor, given: Tensor, weight: Tensor) -> Tensor:
     found = kernels()
     assert found is not None
     return found[1](x, given, weight, None, "add")
+
+
+def each(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """X Wᵀ + b for each member: (k, b, in) by (k, out, in) and (k, out) → (k, b, out); where each is `worth` it."""
+    biases = [None] * len(weight) if bias is None else bias
+    return torch.stack([linear(*member) for member in zip(x, weight, biases, strict=True)])
