@@ -77,11 +77,19 @@ class Linear(nn.Module):
         return lambda x: torch.addmm(given, x, weight[:, :first].t())
 
 
+MANY = 128
+"""Rows of each member from which on products one by one pay; two members of 50 or 100 rows were slower by them."""
+
+
+def _apart(rows: Tensor, weight: Tensor) -> bool:
+    return rows.shape[1] >= MANY and onednn.worth(rows.shape[1], weight[0])
+
+
 class Products(torch.autograd.Function):
     """X Wᵀ + b for each member: rows (k, b, in), weights (k, out, in) and biases (k, out) or None → (k, b, out).
 
-    Where layers are large enough each member's product is one of oneDNN: on some processors MKL's batches of products
-    take twice as long.
+    Where batches and layers are large enough each member's product is one of oneDNN: on some processors MKL's batches
+    of products take twice as long.
 
     Its slopes by the weights lie in memory as the weights do. Those of PyTorch's product with a transposed matrix are
     transposed too, and an optimiser would copy them: a tenth of a layer's time.
@@ -91,7 +99,7 @@ class Products(torch.autograd.Function):
     def forward(ctx: Any, rows: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """The products."""
         ctx.save_for_backward(rows, weight)
-        if not torch.is_autocast_enabled("cpu") and onednn.worth(rows.shape[1], weight[0]):
+        if not torch.is_autocast_enabled("cpu") and _apart(rows, weight):
             return onednn.each(rows, weight, bias)
         made = torch.bmm(rows, weight.transpose(1, 2))
         return made if bias is None else made.add_(bias[:, None])
@@ -102,7 +110,7 @@ class Products(torch.autograd.Function):
         rows, weight = (t.to(slope.dtype) for t in ctx.saved_tensors)
         by_rows, by_weight, by_bias = ctx.needs_input_grad
         # oneDNN's have no slopes themselves.
-        quick = by_rows and not torch.is_grad_enabled() and onednn.worth(slope.shape[1], weight[0])
+        quick = by_rows and not torch.is_grad_enabled() and _apart(slope, weight)
         below = onednn.each(slope, weight.transpose(1, 2), None) if quick else None
         return (
             torch.bmm(slope, weight) if by_rows and below is None else below,
