@@ -50,7 +50,8 @@ ALLOWED = {
     "game": {"exceptions", "optimisers"},
     "combination": set(),
     "members": {"game", "scoring"},
-    "training": {"exceptions", "game", "members", "networks", "optimisers"},
+    "allocation": set(),
+    "training": {"allocation", "exceptions", "game", "members", "networks", "optimisers"},
     "protocol": {"exceptions", "metrics"},
     # tables
     "frame": {"exceptions"},

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .allocation import keep_freed
 from .exceptions import TrainingDiverged
 from .game import DROPOUT, NOISE, ORDER, PRIORS, Batch, Game, Nets, Player, Stage, Statistic, stream
 from .members import alone, joined
@@ -325,6 +326,7 @@ def play(run: Run, watch: Callable[[Run], None] | None = None) -> None:
 
 def play_steps(run: Run) -> Iterator[None]:
     """The same step by step: yields after each, with the run ready to be kept."""
+    keep_freed()
     while not run.finished:
         if not run.seats:
             run.open_stage()

@@ -55,5 +55,8 @@ def added(x: Tensor, given: Tensor, weight: Tensor) -> Tensor:
 
 def each(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """X Wᵀ + b for each member: (k, b, in) by (k, out, in) and (k, out) → (k, b, out); where each is `worth` it."""
-    biases = [None] * len(weight) if bias is None else bias
-    return torch.stack([linear(*member) for member in zip(x, weight, biases, strict=True)])
+    made = x.new_empty(*x.shape[:2], weight.shape[1])
+    for at, member in enumerate(made):
+        # One after the other: what the kernel gives is still near the processor, and its memory serves the next.
+        member.copy_(linear(x[at], weight[at], None if bias is None else bias[at]))
+    return made
