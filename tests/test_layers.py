@@ -1,6 +1,7 @@
 """Layers with a member axis, TensorFlow's sizes, and how weights are drawn."""
 
 import math
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -91,20 +92,25 @@ def test_large_products_of_members_are_those_of_each_alone(
 ) -> None:
     if kernels == "PyTorch's":
         monkeypatch.setattr(onednn, "kernels", lambda: None)
+    taken = Mock(wraps=onednn.each)
+    monkeypatch.setattr(onednn, "each", taken)
+    there = onednn.kernels() is not None
     shapes = [(2, 130, 128), (2, 96, 128), *([(2, 96)] if bias else [])]
-    assert onednn.worth(130, torch.empty(96, 128)) == (onednn.kernels() is not None)
     given = [rows(*shape, seed=at).requires_grad_() for at, shape in enumerate(shapes)]
     made: Tensor = Products.apply(*given, *([] if bias else [None]))  # type: ignore[no-untyped-call]
+    assert taken.call_count == there
     exact = [t.detach().double().requires_grad_() for t in given]
-    apart = [F.linear(*(t[member] for t in exact)) for member in range(2)]
-    those = torch.stack(apart)
+    those = torch.stack([F.linear(*(t[member] for t in exact)) for member in range(2)])
     torch.testing.assert_close(made, those.float(), rtol=1e-5, atol=1e-4)
     slopes = torch.autograd.grad(made.pow(2).sum(), given, retain_graph=True)
+    assert taken.call_count == 2 * there
     for slope, that in zip(slopes, torch.autograd.grad(those.pow(2).sum(), exact, retain_graph=True), strict=True):
         torch.testing.assert_close(slope, that.float(), rtol=1e-4, atol=1e-5 * float(that.abs().max()))
 
     def penalised(out: Tensor, given: list[Tensor]) -> Tensor:
+        before = taken.call_count
         by_rows = torch.autograd.grad(out.pow(3).sum(), given[0], create_graph=True)[0]
+        assert taken.call_count == before, "slopes that have slopes are PyTorch's"
         return torch.autograd.grad(by_rows.pow(2).sum(), given[1])[0]
 
     that = penalised(those, exact)

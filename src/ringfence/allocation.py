@@ -1,4 +1,4 @@
-"""What training asks of the memory allocator of the C library."""
+"""What the training of several members asks of the memory allocator of the C library."""
 
 import torch
 
@@ -7,10 +7,12 @@ BLOCK = 31 * 2**20
 
 
 def keep_freed() -> None:
-    """Let the process keep what a step of training frees for the next step, up to 62 MiB.
+    """Have glibc keep what a step of training frees for the next step, while that is below 62 MiB.
 
-    glibc hands memory at the end of its heap back to the system once there is more of it than twice the largest block
-    that was ever freed, and the next step asks for it again page by page: up to a fifth of a step of ten members. So a
-    block is freed here that nobody ever writes to. With another C library nothing comes of it.
+    It hands the free end of its heap back to the system once that is twice as large as the largest block that was ever
+    freed, and the next step asks for it again page by page. So a block is freed here, untouched. As after any such
+    block, smaller ones lie in the heap from then on, for the rest of the process, and what lies under one that is still
+    in use stays with it. Where glibc was given thresholds by its environment, and with another C library, nothing comes
+    of it.
     """
-    torch.empty(BLOCK, dtype=torch.uint8, device="cpu")
+    torch.UntypedStorage(BLOCK, device="cpu")  # type: ignore[no-untyped-call]

@@ -326,7 +326,8 @@ def play(run: Run, watch: Callable[[Run], None] | None = None) -> None:
 
 def play_steps(run: Run) -> Iterator[None]:
     """The same step by step: yields after each, with the run ready to be kept."""
-    keep_freed()
+    if len(run.game.seeds) > 1:
+        keep_freed()
     while not run.finished:
         if not run.seats:
             run.open_stage()

@@ -88,8 +88,8 @@ def _apart(rows: Tensor, weight: Tensor) -> bool:
 class Products(torch.autograd.Function):
     """X Wᵀ + b for each member: rows (k, b, in), weights (k, out, in) and biases (k, out) or None → (k, b, out).
 
-    Where batches and layers are large enough each member's product is one of oneDNN: on some processors MKL's batches
-    of products take twice as long.
+    Where batches and layers are large enough, each member's own product makes what comes out and the slopes by rows,
+    by oneDNN: on some processors MKL's batches of products take twice as long. Slopes by weights gain little by that.
 
     Its slopes by the weights lie in memory as the weights do. Those of PyTorch's product with a transposed matrix are
     transposed too, and an optimiser would copy them: a tenth of a layer's time.
