@@ -1,46 +1,26 @@
 """Files larger than memory: what scoring and fitting hold at a time is bounded, however many rows there are."""
 
-import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from benchmarks import peak
 
 pa = pytest.importorskip("pyarrow", reason="Parquet needs pyarrow (extra tables)")
 pq = pytest.importorskip("pyarrow.parquet")
 
 MIB = 2**20
 
-# What the work takes of memory beyond the import; the peak is the kernel's "high water mark" of this process.
-CHILD = """
-import json, sys
-from pathlib import Path
-import pyarrow.parquet
-import ringfence, ringfence.cli
-
-def peak():
-    return 1024 * int(next(l for l in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in l).split()[1])
-
-before = peak()
-status = ringfence.cli.main(sys.argv[1:])
-print(json.dumps({"status": status, "taken": peak() - before}))
-"""
-
 
 def taken(*words: Any) -> int:
     """Run a command in a process of its own; bytes that it took beyond the import."""
     if not Path("/proc/self/status").exists():
         pytest.skip("the peak of a process's memory is read from Linux's /proc")
-    command = [sys.executable, "-c", CHILD, *map(str, words), "--quiet"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
+    found = peak.taken(words)
     sys.stdout.write(f"{found}\n")  # shown with -rP: the measurement itself
-    assert found["status"] == 0, done.stderr
-    return int(found["taken"])
+    return found
 
 
 def shards(folder: Path, first: Path, count: int) -> Path:

@@ -1,10 +1,6 @@
 """Scoring a Parquet file far larger than memory: what streaming costs, and what it holds at a time."""
 
-import json
-import os
 import resource
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -15,27 +11,12 @@ from ringfence import EGBAD
 from ringfence.data import built_in, open_shards
 from ringfence.data.folder import data_folder
 
-from .. import kdd99
+from .. import kdd99, peak
 from ..frame import Contest, Fact, case
 
 ROWS = 20_000_000
 MIB = 2**20
 PEAK = "MiB above the import that 20 million rows take"
-
-CHILD = """
-import json, sys
-from pathlib import Path
-import pyarrow.parquet
-import ringfence.cli
-
-def peak():
-    return 1024 * int(next(l for l in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in l).split()[1])
-
-before = peak()
-status = ringfence.cli.main(sys.argv[1:])
-print(json.dumps({"status": status, "taken": peak() - before}))
-"""
-"""A command in a process of its own; the peak is the kernel's high-water mark of it."""
 
 
 @case(
@@ -77,18 +58,14 @@ def parquet() -> Contest:
         with pq.ParquetWriter(place / "large.parquet", table.schema) as writer:
             for start in range(0, ROWS, len(test)):
                 writer.write_table(table.slice(0, ROWS - start))
-        words = ["score", place / "model", place / "large.parquet", "--out", place / "scores.npy", "--quiet"]
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        done = subprocess.run(
-            [sys.executable, "-c", CHILD, *map(str, words)],
-            capture_output=True, text=True, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )  # fmt: skip
+        most = peak.taken(["score", place / "model", place / "large.parquet", "--out", place / "scores.npy"])
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         scores = np.load(place / "scores.npy", mmap_mode="r")
         alike = len(scores) == ROWS and np.array_equal(scores[: len(test)], scores[len(test) : 2 * len(test)])
         found = {
-            PEAK: json.loads(done.stdout.splitlines()[-1])["taken"] / MIB,
+            PEAK: most / MIB,
             "CPU seconds of 20 million rows": spent,
             "the same rows have the same scores": alike,
         }
