@@ -109,11 +109,12 @@ class Products(torch.autograd.Function):
         """Slopes by rows, weights and biases, which have slopes themselves."""
         rows, weight = (t.to(slope.dtype) for t in ctx.saved_tensors)
         by_rows, by_weight, by_bias = ctx.needs_input_grad
-        # oneDNN's have no slopes themselves.
-        quick = by_rows and not torch.is_grad_enabled() and _apart(slope, weight)
-        below = onednn.each(slope, weight.transpose(1, 2), None) if quick else None
+        below = None
+        if by_rows:  # oneDNN's have no slopes themselves
+            quick = not torch.is_grad_enabled() and _apart(slope, weight)
+            below = onednn.each(slope, weight.transpose(1, 2), None) if quick else torch.bmm(slope, weight)
         return (
-            torch.bmm(slope, weight) if by_rows and below is None else below,
+            below,
             torch.bmm(slope.transpose(1, 2), rows) if by_weight else None,
             slope.sum(1) if by_bias else None,
         )

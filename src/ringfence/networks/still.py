@@ -18,9 +18,10 @@ from torch import Tensor, nn
 
 from .convolutions import Conv2d, ConvTranspose2d
 from .dropout import DRAWING
+from .image_products import Convolution, Transposed
 from .layers import LeakyReLU, Linear, ReLU, Reshape
 from .normalisation import BatchNorm
-from .products import Convolution, Dense, Product, Scratch, Still, Transposed, in_place
+from .products import Dense, Product, Scratch, Still, in_place
 from .rows import Shape
 from .tables import Discriminator, Network
 
